@@ -11,7 +11,7 @@ from archspec.cli.json_output import print_json
 from archspec.cli.memory_size import MEMORY
 from archspec.cli.options import COUNT, Reading, SpecPath, input_option, json_option, spec_options
 from archspec.cli.output_format import output_format_option, report
-from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer, overridden_batch
+from archspec.cli.static_options import arithmetic_options, chosen_setting, examine_with_optimizer
 
 if TYPE_CHECKING:
     from archspec.language.input_override import InputShapes
@@ -50,12 +50,12 @@ def command(
         raise click.UsageError("give --memory, such as 8GiB, or --device, such as rtx3060", ctx)
     if memory is None and device == HERE:
         raise click.UsageError("give --memory too: `here` has the times of this machine, and no memory", ctx)
-    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, name, _OVERRIDDEN)
+    found, update, overrides = examine_with_optimizer(spec, reading, input_shape, optimizer, name, _OVERRIDDEN)
     if found.loaded is None:
         raise SpecError(found.errors)
     report(found.warnings)
-    if batch_size is None and "train" not in found.loaded.recipes:
-        batch_size = overridden_batch(reading.sets)
+    if batch_size is None and overrides is not None and "batch_size" in overrides.model_fields_set:
+        batch_size = overrides.batch_size
     setting = chosen_setting(1, "float32", precision, channels_last=channels_last, optimizer=update, target=device)
     result = fit_answer(found.loaded, Wanted(memory, device, name, batch_size), setting, update)
     if as_json:

@@ -65,7 +65,7 @@ def command(
     several, as_csv = len(batch_sizes) > 1, running["csv"]
     counting.check(ctx, static=static, several=several, as_json=as_json, as_csv=as_csv)
     check_options(ctx, batch_sizes, running, as_json=as_json)
-    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer, recipe)
+    found, update, _ = examine_with_optimizer(spec, reading, input_shape, optimizer, recipe)
     if found.loaded is None:
         raise SpecError(found.errors)
     setting = chosen_setting(

@@ -62,7 +62,7 @@ def command(
 
     form = _form(output, form)
     _check_options(ctx, form, measure)
-    found, update = examine_with_optimizer(spec, reading, input_shape, optimizer)
+    found, update, _ = examine_with_optimizer(spec, reading, input_shape, optimizer)
     if found.loaded is None:
         raise SpecError(found.errors)
     print_diagnostics(found.warnings)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import click
 
@@ -20,8 +19,10 @@ if TYPE_CHECKING:
     from archspec.cli.options import Reading
     from archspec.execution import Optimizer, Setting
     from archspec.language.input_override import InputShapes
+    from archspec.language.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
+_NEEDED: Final = {"data": "digits", "lr": "0.1"}  # what a recipe cannot lack
 
 
 def setting_options(function: F) -> F:
@@ -46,10 +47,21 @@ def arithmetic_options(function: F) -> F:
     return cast("F", result)
 
 
+class Chosen(NamedTuple):
+    """A spec with its mistakes, and the optimizer of its training.
+
+    overrides: what `--set train.…` makes of no recipe, with the fields that it sets; None if the spec has a recipe.
+    """
+
+    found: Examined
+    optimizer: Optimizer
+    overrides: Recipe | None
+
+
 def examine_with_optimizer(
     spec: str, reading: Reading, shape: InputShapes | None, kind: str | None, recipe_name: str | None = None,
     fields: Collection[str] | None = None,
-) -> tuple[Examined, Optimizer]:
+) -> Chosen:
     """A spec with its mistakes, and the optimizer of its training: of `kind`, of its recipe with overrides, or SGD.
 
     Overrides may name the optimizer of a spec without a recipe. recipe_name: a recipe instead of `train`; SpecError if
@@ -57,48 +69,31 @@ def examine_with_optimizer(
     """
     from archspec.api import examine
     from archspec.api.capacity import chosen_optimizer, chosen_recipe
-    from archspec.execution import Optimizer
     from archspec.train.chosen_recipe import completed
 
     changes = _training_changes(reading.sets)
     sets = completed(reading.sets, {"optimizer": kind} if kind else {})
     arguments = reading._replace(sets=sets).arguments()
     read_stdin([spec], arguments["text_limits"])
-    found, alone = examine(spec, input=shape, **arguments), False
+    found, overrides = examine(spec, input=shape, **arguments), None
     if found.loaded is None and changes:
         others = tuple(text for text in reading.sets if not text.startswith("train."))
         without = examine(spec, input=shape, **{**arguments, "sets": others})
-        if without.loaded is not None and "train" not in without.loaded.recipes and _may_stand_alone(changes, fields):
-            found, alone = without, True
-    recipe = None if found.loaded is None else chosen_recipe(found.loaded, recipe_name)
-    chosen = chosen_optimizer(kind or (changes.get("optimizer") if alone else None), recipe)
-    if alone and chosen.kind == "sgd":
-        chosen = Optimizer("sgd", float(changes.get("momentum", "0")))
-    return found, chosen
+        if without.loaded is not None and "train" not in without.loaded.recipes:
+            needed = tuple(f"train.{field}={value}" for field, value in _NEEDED.items() if field not in changes)
+            whole = examine(spec, input=shape, **{**arguments, "sets": (*sets, *needed)})
+            if whole.loaded is None:  # not only incomplete
+                found = whole
+            elif fields is None or changes.keys() <= set(fields):
+                found, overrides = without, whole.loaded.recipes["train"]
+    recipe = overrides if found.loaded is None or overrides is not None else chosen_recipe(found.loaded, recipe_name)
+    return Chosen(found, chosen_optimizer(kind, recipe), overrides)
 
 
 def _training_changes(sets: tuple[str, ...]) -> dict[str, str]:
     """The fields of `train` that overrides set, as texts."""
     pairs = (text.partition("=") for text in sets if text.startswith("train."))
     return {key.removeprefix("train.").strip(): value.strip() for key, _, value in pairs}
-
-
-def overridden_batch(sets: tuple[str, ...]) -> int | None:
-    """The batch size that overrides of a spec without a recipe name."""
-    text = _training_changes(sets).get("batch_size")
-    return None if text is None else int(text)
-
-
-def _may_stand_alone(changes: dict[str, str], fields: Collection[str] | None) -> bool:
-    """Whether the overrides name nothing but these fields of recipes, with a possible optimizer and momentum."""
-    from archspec.language.recipe import OPTIMIZER_FIELDS, Recipe
-
-    with suppress(ValueError):
-        kind, momentum = changes.get("optimizer", "sgd"), float(changes.get("momentum", "0"))
-        if int(changes.get("batch_size", "1")) < 1:
-            return False
-        return changes.keys() <= set(fields or Recipe.model_fields) and kind in OPTIMIZER_FIELDS and 0 <= momentum < 1
-    return False
 
 
 def chosen_setting(

@@ -46,8 +46,10 @@ def read_recipes(program: Program, value: Callable[[Any, At], Any], errors: Erro
     base, names = None, program.library.vars
     if program.places["train"]:
         section, places = program.data["train"], program.places["train"]
+        before = len(errors.found)
         base = _evaluated(names, "train", section, places, program.tops["train"], value, errors)
-        _validate(base, Recipe.model_fields, found, errors)
+        wrong = len(errors.found) > before
+        _validate(base, () if wrong and _is_overrides(base) else Recipe.model_fields, found, errors)
     for name, at in program.places["recipes"].items():
         raw = program.data["recipes"][name]
         if name == "train":
@@ -129,8 +131,16 @@ def _validate(
     try:
         found[written.name] = Recipe.model_validate(known)
     except ValidationError as e:
-        for problem in e.errors(include_url=False):
-            _tell(written, dict(problem), required, errors)
+        problems = [dict(problem) for problem in e.errors(include_url=False)]
+        if _is_overrides(written) and any(problem["type"] != "missing" for problem in problems):
+            required = ()
+        for problem in problems:
+            _tell(written, problem, required, errors)
+
+
+def _is_overrides(written: _Written) -> bool:
+    """Whether nothing but overrides make the recipe: a wrong one is then what matters, and not that they are few."""
+    return all(at.document.name.startswith("--set ") for at in written.places.values())
 
 
 def _tell(

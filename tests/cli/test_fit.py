@@ -181,3 +181,26 @@ def test_a_batch_size_needs_no_data(cli: Cli, sets):
     adam = ["--optimizer", "adam"] if len(sets) > 1 else []
     assert found == json.loads(cli("fit", "zoo/unet", "--memory", "8GiB", "--json", "--batch-size", 8, *adam).out)
     assert found["batch_size"] == 8
+
+
+WRONG = [
+    ("batch_size=0", "batch_size"), ("batch_size=many", "batch_size"), ("momentum=2", "momentum"), ("epochs=-1", "epochs"),
+    ("optimizer=sgdd", "sgdd"), ("lr=0", "lr"), ("accumulate=0", "accumulate"), ("batchsize=3", "batchsize"),
+    ("freeze=[]", "freeze"), ("schedule=cos", "schedule"),
+]
+
+
+@pytest.mark.parametrize("command", [
+    ["fit", "--memory", "1GiB"], ["profile", "--static"], ["show", "--format", "html"], ["diff"], ["validate"],
+    ["train", "--data", "digits", "--device", "cpu"],
+], ids=lambda words: words[0])
+@pytest.mark.parametrize(("override", "named"), WRONG)
+def test_a_wrong_override_of_a_spec_without_a_recipe_is_what_is_told(cli: Cli, tmp_path, monkeypatch, command, override, named):
+    """And not only that a recipe would need data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.yaml").write_text("archspec: 1\ninput: [1, 8, 8]\nstages: {a: [flatten, linear: 10]}\n")
+    done = cli(command[0], "net.yaml", *command[1:], "--set", f"train.{override}")
+    assert done.code == 1
+    told = [line for line in done.err.splitlines() if line.startswith("error[")]
+    assert any(named in line for line in told)
+    assert not any("has no `data`" in line or "has no `lr`" in line for line in told)
