@@ -65,7 +65,8 @@ class StepMemory:
         start = self.activations_from
         later = "" if last == "activations" or start is None or start <= self.batch_size else (
             f"; from batch {start:,} on, activations do")
-        return f"a training step with {optimizer} needs {bytes_text(self.peak)}: {names} {verb}{later}\n  {shown}"
+        needs = f"a training step with {optimizer} needs {bytes_text(self.peak)}"
+        return f"{needs}: {names} {verb}{later}\n  at the peak: {shown}"
 
     def to_json(self) -> dict[str, int]:
         """For JSON: additions to the totals of a static profile."""

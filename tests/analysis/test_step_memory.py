@@ -48,10 +48,10 @@ def test_the_text_names_what_dominates() -> None:
     found = StepMemory(100, 100, 200, 50, 0, 400, 80, batch_size=2)
     assert found.text("Adam") == (
         "a training step with Adam needs 400 B: optimizer state dominates; from batch 8 on, activations do\n"
-        "  weights 100 B (25 %) · gradients 80 B (20 %) · optimizer state 200 B (50 %) · activations 20 B (5 %)"
+        "  at the peak: weights 100 B (25 %) · gradients 80 B (20 %) · optimizer state 200 B (50 %) · activations 20 B (5 %)"
     )
     assert "from batch" not in StepMemory(100, 100, 200, 200, 0, 450, 80, batch_size=8).text("Adam")
-    assert StepMemory(1, 0, 0, 0, 0, 1, 0).text("SGD") == "a training step with SGD needs 1 B: weights dominate\n  weights 1 B (100 %)"
+    assert StepMemory(1, 0, 0, 0, 0, 1, 0).text("SGD") == "a training step with SGD needs 1 B: weights dominate\n  at the peak: weights 1 B (100 %)"
     text = StepMemory(100, 99, 0, 300, 1, 500, 9).text("SGD")
     assert ": activations dominate\n" in text and text.endswith("activations 390 B (78 %) · inputs 1 B (0.2 %)")
     assert "inputs 1 B (< 0.1 %)" in StepMemory(2999, 0, 0, 0, 1, 3000, 0).text("SGD")
