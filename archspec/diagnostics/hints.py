@@ -98,6 +98,20 @@ class PutBefore(Remedy):
         return remedy
 
 
+class GiveChannels(PutBefore):
+    """Give the layer so many channels: in the layer that decides them, or by a convolution before it."""
+
+    __slots__ = ("channels",)
+    channels: int
+
+    def __new__(cls, channels: int) -> GiveChannels:
+        """Create it from the number of channels."""
+        remedy = super().__new__(cls, f"conv2d: {{out_channels: {channels}, kernel_size: 1}}")
+        assert isinstance(remedy, cls)
+        remedy.channels = channels
+        return remedy
+
+
 class EndInput(Remedy):
     """End an input of a merge, counted from 0, with layers: ``end input 2 with `conv2d: {…}` ``."""
 

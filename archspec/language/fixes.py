@@ -135,8 +135,7 @@ def appended(words: str, at: At, items: tuple[str, ...]) -> Hint:
     if isinstance(node.items, list):
         comma = ", " if node.items else ""
         return Hint(words, None, (_insertion(span, span.column + span.length - 1, comma + added),))
-    inside = span.text[span.column - 1 : span.column - 1 + span.length]
-    return Hint(words, None, (Edit(span, f"[{inside}, {added}]"),))
+    return around(words, at, "[", f", {added}]")
 
 
 def of_op(words: str | None, at: At, head: At, layer: At, main: str | None = None) -> str | None:

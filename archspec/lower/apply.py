@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from archspec.diagnostics.hints import GiveChannels
 from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.syntax import At, Body, Layer
@@ -98,6 +99,10 @@ class Ops:
             hint = batched_input(flow, self.context.inputs, cls.ndim) or gray_input(flow, self.context.inputs, cls.ndim)
         if hint is None and flow.tensor is not None and cls.ndim not in (None, flow.tensor.ndim):
             self.context.doubtful_ranks.add(cls.ndim)
+        if isinstance(e.hint, GiveChannels):
+            from archspec.lower.widening import widened  # only mistakes need it
+
+            hint = widened(flow, e.hint)
         hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
         if hint is not None and at == layer.head:
             hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name
@@ -157,7 +162,7 @@ class Ops:
 
                 differ = {n: v for k, (n, v) in enumerate(outputs.items()) if k in (e.inputs or (k,)) and v.tensor}
                 related = [(layer.branches[n].at.key, v.gives()[1]) for n, v in differ.items()]
-                hint = (reshaped(op, e, layer, outputs) or padded(op, layer, outputs, sub, flow)
+                hint = (reshaped(op, e, layer, outputs) or padded(op, layer, outputs, sub, flow, scope)
                         or remedy_of(e.hint, layer, list(outputs), scope))
                 self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
                                    related=related, notes=[flow.way()], hint=hint)

@@ -101,7 +101,9 @@ def _complain_main(
         hint = str(hint)
     if not _needs_fields(cls) and not _suits(cls, names, values):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)
-    hint = positional_hint(layer, cls, x) or hint
+    if isinstance(layer.args, list):
+        values = ev.value(layer.args, layer.at, scope, ShapeView(x))
+        hint = positional_hint(layer, cls, x, values) or hint
     ev.reporter.tell("SPEC021", f"`{cls.op}` {rule}, got {value_text(layer.args)}", layer.at, scope, hint=hint)
 
 
@@ -193,7 +195,7 @@ def _tell(
     if raw is layer.args and means_yes and not _needs_fields(cls):
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)  # `flatten: yes`
     if raw is layer.args and isinstance(raw, list):
-        hint = positional_hint(layer, cls, x) or hint
+        hint = positional_hint(layer, cls, x, fields.values.get(name)) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 

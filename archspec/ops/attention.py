@@ -12,7 +12,7 @@ from archspec.ops.fields import clash, set_to_divisor
 from archspec.ops.parameters import Computed, Glorot, ParamSpec, TruncatedNormal, buffer, learned, projection
 from archspec.ops.ranks import NonNegativePair
 from archspec.ops.reach import Reach, blocks, same
-from archspec.ops.traits import AffectsNothing, KeepsLayout, Stochastic
+from archspec.ops.traits import AffectsNothing, FeaturesLast, KeepsLayout, Stochastic
 from archspec.ops.windows import pair_text
 from archspec.text import shape_text
 from archspec.types import Cost, ShapeError, TensorType
@@ -53,7 +53,7 @@ class MultiHeadAttention(Op):
     aliases = ("multihead_attention", "mha", "multihead_self_attention", "self_attention")
     main = "num_heads"
     references = ("memory",)
-    traits = (Stochastic("dropout"),)
+    traits = (Stochastic("dropout"), FeaturesLast())
 
     num_heads: AffectsNothing[PositiveInt] = Field(description="number of heads, which divides the width")
     memory: AffectsNothing[str | None] = Field(

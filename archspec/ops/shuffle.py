@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from typing_extensions import override
 
+from archspec.diagnostics.hints import GiveChannels
 from archspec.ops.base import Op, PositiveInt, register_op
 from archspec.ops.fields import set_to_divisor
 from archspec.ops.reach import Reach, resampled, same, sliding
@@ -66,11 +67,9 @@ class ChannelShuffle(Op):
         return nn.ChannelShuffle(self.groups)
 
 
-def _channels(channels: int, divisor: int) -> str:
-    """The hint to give an op the next numbers of channels that `divisor` divides."""
-    below = channels // divisor * divisor
-    numbers = f"{below} or {below + divisor}" if below else f"{divisor}"
-    return f"give it {numbers} channels: a multiple of {divisor}"
+def _channels(channels: int, divisor: int) -> int:
+    """The channels that are probably meant: so many after the shuffle, or the next number that `divisor` divides."""
+    return channels * divisor if channels < divisor else -(-channels // divisor) * divisor
 
 
 @register_op
@@ -97,7 +96,7 @@ class PixelShuffle(Op):
         if c % r**2:
             raise ShapeError(
                 f"channels ({c}) are not divisible by upscale_factor² ({r**2})",
-                field="upscale_factor", hint=_channels(c, r**2),
+                field="upscale_factor", hint=GiveChannels(_channels(c, r**2)),
                 partial=TensorType((n, UNKNOWN, h * r, w * r), x.dtype),
             )
         return (TensorType((n, c // r**2, h * r, w * r), x.dtype),)

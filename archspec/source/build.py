@@ -217,7 +217,7 @@ class Builder(Reporter):
             self.no_space(event, match.end())
             frame.spoilt, text = True, text[: match.end() - 1]
         elif match := re.match(_NO_COLON, text):
-            self.report("SPEC002", "a key without `:`", event, hint="write `key: value`", length=match.end())
+            self.report("SPEC002", "a key without `:`", event, hint=f"write `{match[0][:60]}:`", length=match.end())
             self.lost.update(re.findall(r"[A-Za-z_]\w*", text))
             frame.spoilt, text = True, match[0]
         elif not self._plain_key(text, event):

@@ -111,7 +111,7 @@ def _bracket_after_key(fault: Fault) -> Diagnostic | None:
     match = re.match(r" *(?:- +)*(?=[\w$.-]+ +[\[{])", fault.text(fault.line))
     if match is None or not fault.column > match.end():
         return None
-    return replace(fault, column=match.end()).tell("a key without `:`", "write `key: value`")
+    return _key_alone(fault, fault.line, match.end())
 
 
 def _nesting(fault: Fault) -> Diagnostic | None:
@@ -192,7 +192,7 @@ def _continued(fault: Fault, before: str) -> Diagnostic:
         return at.tell("no space after `:`", "write a space after the colon")
     indent, indent_above = (len(t) - len(t.lstrip()) for t in (before, fault.text(above)))
     if indent == indent_above and ":" not in fault.text(above):
-        return replace(fault, line=above, column=indent).tell("a key without `:`", "write `key: value`")
+        return _key_alone(fault, above, indent)
     return replace(fault, column=indent).tell(
         f"`{before.strip().removeprefix('- ').strip()[:60]}` is indented under a line that already has a value",
         "align it with the keys it belongs to, or end the line above it with `:`",
@@ -250,7 +250,26 @@ def _no_colon(fault: Fault) -> Diagnostic | None:
     if match:
         at = replace(fault, line=fault.context_line, column=match.end() - 1)
         return at.tell("no space after `:`", "write a space after the colon")
-    return fault.tell("a key without `:`", "write `key: value`", opened=True)
+    return _key_alone(fault, fault.context_line, fault.context_column)
+
+
+def _key_alone(fault: Fault, line: int, column: int) -> Diagnostic:
+    """A key without a colon. Alone on a line below an item of a list, it may be the next item."""
+    text, at = fault.text(line), replace(fault, line=line, column=column)
+    word = re.compile(r"[\w$.-]+").match(text, column)
+    if word is None:
+        return at.tell("a key without `:`", "write `key: value`")
+    hint = f"write `{word[0][:60]}:`"
+    if text.partition(" #")[0].strip() == word[0] and _is_below_item(fault, line, column):
+        hint += f" for a key, or `- {word[0][:60]}` for the next item of the list"
+    return at.tell("a key without `:`", hint)
+
+
+def _is_below_item(fault: Fault, line: int, column: int) -> bool:
+    """Whether the last line above that is less indented begins an item whose keys are at this column."""
+    above = (text for k in range(line - 1, max(-1, line - _LOOKED), -1) if (text := fault.text(k)).strip())
+    outer = next((text for text in above if len(text) - len(text.lstrip(" ")) < column), "")
+    return re.fullmatch(r" *(- +)+", outer[:column]) is not None
 
 
 def _unexpected_colon(fault: Fault) -> Diagnostic | None:

@@ -51,6 +51,43 @@ def test_where_padding_lacks(branches, hint):
     assert hint_of(text(branches)) == hint
 
 
+WIDE, END = "conv2d: {out_channels: 8, kernel_size: 3", "conv2d: {out_channels: 8, kernel_size: 1"
+
+
+@pytest.mark.parametrize(("branches", "hint"), [
+    (f"b: [{WIDE}}}, relu], a: []", f"write `padding: 1` in `conv2d` of `b`, and end `a` with `{END}}}`"),
+    (f"b: {{{WIDE}}}}}, a: []", f"write `padding: 1` in `conv2d` of `b`, and end `a` with `{END}}}`"),
+    (f"a: [], b: {{{WIDE}}}}}",
+     "write `padding: 1` in `conv2d` of `b`, and end `b` with `conv2d: {out_channels: 4, kernel_size: 1}`"),
+    (f"b: [{WIDE}, stride: 2}}], a: []", f"write `padding: 1` in `conv2d` of `b`, and end `a` with `{END}, stride: 2}}`"),
+    (f"b: [{WIDE}, stride: 2}}, {WIDE}}}], a: []",
+     f"write `padding: 1` in `conv2d` of `b` (of 2 layers), and end `a` with `{END}, stride: 2}}`"),
+    ("a: [], b: {conv2d: {out_channels: 4, kernel_size: 3, stride: 2}}",
+     "write `padding: 1` in `conv2d` of `b`, and end `a` with `conv2d: {out_channels: 4, kernel_size: 1, stride: 2}`"),
+    (f"b: [{WIDE}}}], a: [], c: [{WIDE.replace('8', '6')}}}]",
+     f"write `padding: 1` in `conv2d` of `b`, `padding: 1` in `conv2d` of `c`, and end `a` with `{END}}}`, and end `c` with `{END}}}`"),
+])
+def test_where_channels_differ_too(branches, hint):
+    assert hint_of(text(branches, "add")) == hint
+
+
+def test_where_channels_differ_too_on_several_lines():
+    spec = """archspec: 1
+input: [4, 28, 28]
+stages:
+  body:
+    - add:
+        main:
+          - conv2d:
+              out_channels: 8
+              kernel_size: 3
+          - max_pool2d: {kernel_size: 3, stride: 1}
+        skip:
+          - relu
+"""
+    assert hint_of(spec).endswith(f"and end `skip` with `{END}}}`")
+
+
 def test_in_a_block_whose_kernel_is_a_param():
     block = "blocks: {res: {params: {k: 3}, body: [add: {main: [conv2d: {out_channels: 4, kernel_size: $k}], skip: []}]}}\n"
     spec = f"archspec: 1\ninput: [4, 28, 28]\n{block}stages: {{a: [res: 5, res, res: 7]}}\n"
@@ -61,7 +98,6 @@ def test_in_a_block_whose_kernel_is_a_param():
 
 @pytest.mark.parametrize("branches", [
     "a: [], b: {conv2d: {out_channels: 4, kernel_size: 4}}",  # no middle
-    "a: [], b: {conv2d: {out_channels: 4, kernel_size: 3, stride: 2}}",  # padding alone is not enough
     "a: [], b: {avg_pool2d: 2}",
     "a: [], b: {conv2d: {out_channels: 4, kernel_size: 5, padding: 1}}",  # was thought of
 ])

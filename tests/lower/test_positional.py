@@ -56,3 +56,49 @@ def test_the_order_of_the_fields_where_nothing_is_left_out():
     hint, made = mended("conv2d", [64, 3], "image")
     assert hint == "write `conv2d: {out_channels: 64, kernel_size: 3}`"
     assert (made.out_channels, made.kernel_size) == (64, (3, 3))
+
+
+@pytest.mark.parametrize(("width", "length"), [(64, 16), (64, 8), (32, 16)])
+def test_attention_has_the_width_of_its_input(width, length):
+    spec = f"archspec: 1\ninput: [{length}, {width}]\nstages: {{a: [multi_head_attention: [64, 8]]}}\n"
+    (found,) = archspec.check(spec)
+    assert found.hint == "write `multi_head_attention: 8`: the input's size (64) is inferred"
+    assert archspec.check(applied(spec, found.fix)) == ()
+
+
+@pytest.mark.parametrize(("op", "arguments", "kind"), [
+    ("conv2d", "[3, 64]", "image"), ("conv1d", "[16, 32]", "sequence"), ("conv_transpose2d", "[3, 16]", "image"),
+])
+def test_channels_without_a_window(op, arguments, kind):
+    """Two numbers of channels are no window: the hint says what lacks, which no program knows."""
+    (found,) = archspec.check(f"archspec: 1\ninput: {INPUTS[kind]}\nstages: {{a: [{op}: {arguments}]}}\n")
+    channels, out = re.findall(r"\d+", arguments)
+    assert found.hint == f"write `{op}: {{out_channels: {out}, kernel_size: …}}`: the input's size ({channels}) is inferred"
+    assert found.fix is None
+
+
+@pytest.mark.parametrize(("op", "arguments", "layer"), [
+    ("conv2d", "[$c, $w, 3]", "conv2d: {out_channels: $w, kernel_size: 3}"),
+    ("conv2d", "[3, $(2 * w), $k, 1, $(k // 2)]",
+     "conv2d: {out_channels: $(2 * w), kernel_size: $k, stride: 1, padding: $(k // 2)}"),
+    ("conv2d", '[$c, "$(max(w, 4))", [$k, 5]]', 'conv2d: {out_channels: "$(max(w, 4))", kernel_size: [$k, 5]}'),
+    ("conv2d", "[$w, $k]", "conv2d: {out_channels: $w, kernel_size: $k}"),
+    ("batch_norm2d", "[$w, $c]", None), ("conv2d", "[$c, $w]", None),
+])
+def test_arguments_that_are_names_stay_names(op, arguments, layer):
+    names = "vars: {c: 3, w: 16, k: 3}\n"
+    spec = f"archspec: 1\ninput: [3, 28, 28]\n{names}stages: {{a: [{op}: {arguments}]}}\n"
+    found = next(one for one in archspec.check(spec) if one.code in ("SPEC012", "SPEC021"))
+    if layer is None:
+        assert "$" in found.hint or "alone" in found.hint
+        return
+    assert found.hint.startswith(f"write `{layer}`")
+    assert not [one for one in archspec.check(applied(spec, found.fix)) if one.code != "SPEC025"]
+
+
+def test_names_in_a_block():
+    block = "blocks: {b: {params: {c: int, o: int}, body: [conv2d: [$c, $o, 3]]}}\n"
+    spec = f"archspec: 1\ninput: [3, 28, 28]\n{block}stages: {{a: [b: [3, 8]]}}\n"
+    (found,) = archspec.check(spec)
+    assert found.hint == "write `conv2d: {out_channels: $o, kernel_size: 3}`: the input's size (3) is inferred"
+    assert {one.code for one in archspec.check(applied(spec, found.fix))} == {"SPEC025"}  # nothing uses `c` any more

@@ -70,7 +70,7 @@ def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int,
     ),
     (
         "pixel_shuffle", {"upscale_factor": 3}, (1, 6, 2, 2),
-        "channels (6) are not divisible by upscale_factor² (9)", "give it 9 channels: a multiple of 9",
+        "channels (6) are not divisible by upscale_factor² (9)", "put `conv2d: {out_channels: 54, kernel_size: 1}` before it",
     ),
     (
         "group_norm", {"num_groups": 4}, (1, 6),

@@ -60,3 +60,17 @@ def test_a_syntax_error_at_the_end_is_shown_on_a_line_with_text(parser):
 
 def test_mistakes_before_a_syntax_error_are_told_with_it(parser):
     assert [f[:3] for f in mistakes("a: 1\na: 2\nb: c: d\n")] == [("SPEC004", 2, 1), ("SPEC002", 3, 5)]
+
+
+@pytest.mark.parametrize(("text", "hint"), [
+    ("a: 1\nword\nb: 2\n", "write `word:`"),
+    ("body:\n  repeat: 3\n  relu\n", "write `relu:`"),
+    ("a:\n  - repeat: 3\n    relu\n", "write `relu:` for a key, or `- relu` for the next item of the list"),
+    ("a:\n  - conv2d:\n      x: 1\n    relu # after it\n", "write `relu:` for a key, or `- relu` for the next item of the list"),
+    ("a:\n  - - b: 1\n      c\n", "write `c:` for a key, or `- c` for the next item of the list"),
+    ("a:\n  - b: 1\nword\n", "write `word:`"),
+    ("a: {b: 1}\nconv2d {c: 2}\n", "write `conv2d:`"),
+])
+def test_a_key_without_a_colon_is_named(parser, text, hint):
+    assert [found[3] for found in mistakes(text)] == ["a key without `:`"]
+    assert list(hints(text)) == [hint]
