@@ -6,8 +6,8 @@ All rows of a machine, and apart those whose predicted step is mostly the host's
 device's. Of the rows of an H200: batches of 8 and 64 in fp32 and bf16, torch 2.11.0, predicted from a calibration of
 "the calibrated H200", with the code of commit 3e395ab. The same process measured one row after the other.
 Of the rows of a CPU: batches of 2 and 8 (of three large networks 1 and 2) in fp32 and bf16, torch 2.14.1, each in a
-process of its own; predicted by the calibration that was made before them (`cpu.jsonl`), or after them
-(`cpu_after.jsonl`); `predict.py --again`. `cpu_later.jsonl`: other rows, an hour later, after their own calibration.
+process of its own; predicted by the last of six calibrations (`cpu.jsonl`, of `predict.py --calibrate 480`), or all of
+them by the first (`cpu_first.jsonl`) and by the slowest, the fourth (`cpu_slowest.jsonl`); `predict.py --again`.
 """
 
 from __future__ import annotations

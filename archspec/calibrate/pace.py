@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from math import inf
 from statistics import median
 from typing import Final, NamedTuple
 
@@ -33,10 +34,14 @@ Look = tuple[float, ...]  # seconds of each kernel
 
 
 class Pace:
-    """How fast the machine is, by KERNELS."""
+    """How fast the machine is, by KERNELS.
+
+    patient_until: the time of the clock after which `series` does not wait for undisturbed moments any more.
+    """
 
     def __init__(self, clock: Clock, usual: Mapping[str, float] | None = None) -> None:
         """usual: seconds of each kernel at the usual moment, if known; else their medians."""
+        self.patient_until = inf
         self.clock, self._given = clock, tuple((usual or {}).values())
         self.runs = _kernels()
         if usual:
@@ -174,5 +179,6 @@ def series(runs: Sequence[Run], pace: Pace, effort: Effort, precisions: Sequence
             opened = clock()
         asked = clock()
         good = min(map(len, found.undisturbed(pace)))
-        if good >= effort.fewest or clock() - start > effort.enough + effort.patience:
+        now = clock()
+        if good >= effort.fewest or now > min(start + effort.enough + effort.patience, pace.patient_until):
             return found

@@ -52,6 +52,7 @@ from archspec.train.step.precision import Precision, float32_products
 
 _PARTS: Final = 2  # of the kernels of a CPU, before, between and after which networks are measured
 _SETTLE: Final = 1.0  # seconds to find the machine's usual pace
+_BESIDES: Final = 26.0  # seconds of all else during which it waits for undisturbed moments: under two minutes in all
 _SMALL: Final = 0.04  # seconds of each pass of a small network
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
@@ -87,6 +88,7 @@ def _on_cpu(
     device: torch.device, samples: Iterable[Sample], seconds: float, clock: Clock, progress: Callable[[float], None]
 ) -> Calibration:
     pace = Pace(clock)
+    pace.patient_until = clock() + seconds + _BESIDES
     pace.settle(_SETTLE)
     networks, samples = Networks(device, PRECISIONS), list(samples)
     points: dict[str, list[Point]] = {}

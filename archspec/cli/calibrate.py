@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from archspec.devices.calibration import Calibration
 
 BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
+_LEAST_US: Final = 0.05  # microseconds that are not printed as 0.0
 
 
 @click.command("calibrate")
@@ -68,8 +69,10 @@ def command(device: str, threads: int | None, seconds: float | None, as_json: bo
 
 
 def _costs(found: Calibration) -> dict[str, float]:
-    """Microseconds of a step by kind of call."""
-    return {name: us for name, us in found.host_us.items() if not name.startswith("evaluation/")}
+    """Microseconds of a step by kind of call, of those that take any."""
+    return {
+        name: us for name, us in found.host_us.items() if us >= _LEAST_US and not name.startswith("evaluation/")
+    }
 
 
 def _progress(part: float) -> None:
@@ -92,7 +95,7 @@ def _show(found: Calibration, path: str | None) -> None:
     if found.cache_bytes:
         console.print(f"  caches        {bytes_text(round(found.cache_bytes))}", soft_wrap=True)
     costs = ", ".join(f"{name} {microseconds:.1f} µs" for name, microseconds in _costs(found).items())
-    console.print(f"  calls         {costs}", soft_wrap=True)
+    console.print(f"  calls         {costs or 'no longer than their kernels'}", soft_wrap=True)
     if errors:
         console.print(f"  curves        {len(found.curves)} with {points} kernels; a kernel's error is "
                       f"{median(errors):.0f} % (median, each predicted by the others)", soft_wrap=True)

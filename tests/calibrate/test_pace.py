@@ -54,6 +54,18 @@ def test_runs_wait_for_the_undisturbed_machine() -> None:
     assert found.seconds(machine.pace) == pytest.approx([1e-3])
 
 
+def test_nothing_waits_when_patience_is_over() -> None:
+    machine = Machine(lambda now: 2.0, usual=USUAL)
+    machine.pace.patient_until = 1.0
+    taken = []
+    for start in (0.0, 0.9, 3.0):
+        machine.clock.now = start
+        found = series([machine.kernel(1e-3)], machine.pace, Effort(4, 12, 0.01, 2.0), ["fp32"])
+        assert len(found.times[0]) >= 4
+        taken.append(machine.clock.now - start)
+    assert taken == [pytest.approx(1.0, abs=0.05), pytest.approx(0.1, abs=0.05), pytest.approx(0.03, abs=0.03)]
+
+
 def test_looks_are_apart_also_while_it_waits() -> None:
     """They take the place of small kernels in the caches: after each round, these would take several times as long."""
     machine = Machine(lambda now: 2.0, usual=USUAL)

@@ -24,6 +24,9 @@ def test_the_result_is_shown_and_kept_and_a_busy_machine_is_told(
     assert done.code == 0
     assert "GMAC/s in fp32" in done.out and "kept in" in done.out
     assert own_calibration() == made
+    costs = {"forward/pool": 0.01, "forward/norm": 17.0, "evaluation/norm": 9.0, "step": 48.4}
+    monkeypatch.setattr("archspec.calibrate.calibrate", lambda device, **_: replace(made, host_us=costs))
+    assert "calls         forward/norm 17.0 µs, step 48.4 µs\n" in cli("calibrate", "--device", "cpu").out
     busy = replace(made, curves={name: replace(curve, deviation=2.0) for name, curve in made.curves.items()})
     monkeypatch.setattr("archspec.calibrate.calibrate", lambda device, **_: busy)
     done = cli("calibrate", "--device", "cpu", "--json")
