@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from archspec.analysis.mismatch import of_count, of_shape
 from archspec.analysis.report import Report
 from archspec.diagnostics import Hint, listing
+from archspec.diagnostics.hints import write
 from archspec.ir import Graph
 from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS
@@ -17,6 +20,7 @@ from archspec.text import shape_text
 from archspec.types import TensorType
 
 COUNTS = ("params", "macs", "buffers")
+_UNITS: Final = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
 
 
 class Expected(NamedTuple):
@@ -51,7 +55,7 @@ def check_expectations(
 def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, errors: Errors) -> None:
     value, at, meant = expected
     if isinstance(value, bool) or not isinstance(value, int):
-        errors.add("SPEC012", f"`{key}` must be an integer, got {value_text(value)}", at, hint=meant)
+        errors.add("SPEC012", f"`{key}` must be an integer, got {value_text(value)}", at, hint=meant or _in_full(value))
         return
     if counted is None:
         return
@@ -61,6 +65,12 @@ def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, e
         errors.add("SHAPE111", f"expected {value:,} {key}, the network has {found:,}", at,
                    notes=[difference, *of_count(key, found - value, *counted)],
                    hint=Hint(f"write {found} if the network is right", f"{found}"))
+
+
+def _in_full(value: object) -> str | None:
+    """The hint for a number with a unit: `1.2G`."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,9})?) ?([kKMGBT])", value) if isinstance(value, str) else None
+    return None if found is None else write(str(round(Fraction(found[1]) * _UNITS[found[2].lower()])))
 
 
 def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ...]) -> Iterable[str]:
@@ -74,7 +84,8 @@ def _shape(
     value, at, meant = expected
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
         errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {value_text(value)}", at,
-                   hint=meant or "write it without the batch: `[64, 14, 14]`")
+                   hint=meant or (write(f"[{value}]") if type(value) is int else
+                                  "write it without the batch: `[64, 14, 14]`"))
         return
     if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):
         return

@@ -110,6 +110,10 @@ def is_about_integer(problem: dict[str, Any]) -> bool:
 
 def _choice_meant(value: Any, choices: Iterable[str]) -> str | None:
     """The hint at the word that was probably meant, of those that a field takes."""
+    if isinstance(value, dict) and len(value) == 1:  # `optimizer: {adamw: {weight_decay: 0.01}}`
+        (name,) = value
+        near = choice_meant(str(name)[:80], choices)
+        return f"write `{near}`, and its fields beside it" if near else None
     near = choice_meant(value, choices) if isinstance(value, str) else None
     return hints.write_near(near) if near else None
 

@@ -20,7 +20,7 @@ from archspec.language.problems import explain
 from archspec.language.recipe import Normalisation, Recipe, merge_recipe
 from archspec.language.schedule import SCHEDULES, WarmupLength
 from archspec.language.section import Section, field_names
-from archspec.language.synonyms import choice_meant, recipe_field_called
+from archspec.language.synonyms import choice_meant, recipe_field_called, train_option_called
 from archspec.language.syntax import At, Errors, Program
 from archspec.source import BROKEN
 
@@ -92,6 +92,8 @@ def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
     if key.lower() == "warmup_steps":
         steps = f"warmup: {{steps: {show(at.value())}}}"
         return None, fixes.whole(f"write `{steps}`", at, steps)
+    if option := train_option_called(key):
+        return None, f"give it on the command line: `archspec train … {option}`"
     called = recipe_field_called(key)
     field, hint = (None, "") if called is not None and called not in free else similar_field(key, free)
     taken = called or close(key, Recipe.model_fields)

@@ -32,8 +32,16 @@ _RECIPE: Final = {
 }
 
 
+_OPTIONS: Final = {
+    "amp": "--precision", "channels_last": "--channels-last", "compile": "--compile", "dtype": "--precision",
+    "deterministic": "--deterministic", "device": "--device", "gpu": "--device", "mixed_precision": "--precision",
+    "num_workers": "--workers", "precision": "--precision", "resume": "--resume", "threads": "--threads",
+    "workers": "--workers",
+}
 _CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`
     "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
+    "cos": "cosine", "cosine_annealing": "cosine", "cosineannealinglr": "cosine", "onecyclelr": "one_cycle",
+    "steplr": "step",
     "bce_with_logits": "bce", "binary_cross_entropy": "bce", "ce": "cross_entropy", "crossentropy": "cross_entropy",
     "l2": "mse", "mae": "l1", "mean_squared_error": "mse", "nll": "cross_entropy", "smooth_l1": "huber",
     "softmax": "cross_entropy",
@@ -64,6 +72,11 @@ def choice_meant(name: str, known: Iterable[str]) -> str | None:
     names = list(known)
     called = _CHOICES.get(name.lower())
     return called if called in names else close(name, names)
+
+
+def train_option_called(name: str) -> str | None:
+    """The option of `archspec train` for a setting of the machine, which a recipe does not have."""
+    return _OPTIONS.get(name.lower())
 
 
 def recipe_field_called(name: str) -> str | None:

@@ -16,6 +16,7 @@ from archspec.language.syntax import At, Errors, Library
 from archspec.ops import OP_DOOR, OPS, Operation
 
 INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
+_ACTIVATIONS: Final = ("activation", "act", "act_layer", "nonlinearity")  # fields of layers elsewhere
 
 
 def unknown_kind(
@@ -67,6 +68,9 @@ def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At)
     known = list(cls.model_fields)
     if key in INFERRED:
         return None, fixes.removed("remove it: it is inferred from the input", at, safe=True)
+    if key.lower() in _ACTIVATIONS and isinstance(layer := at.value(), str):
+        op = layer.lower() if layer.lower() in OPS else kind_called(layer) or close(layer, OPS)
+        return None, f"write it as the next layer: `{op}`" if op else "write it as the next layer"
     called = field_called(key, known)
     near = called or close(key, known)
     if near in written:

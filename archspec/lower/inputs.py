@@ -21,6 +21,7 @@ UNNAMED: Final = "input"  # what the only input of a network is called that give
 KEYS: Final = ("shape", "dtype", "below")
 _LONG: Final = 60  # characters of a text that is no shape
 _RANKS: Final = 4  # dimensions without the batch
+_LIMITS: Final = ("vocab", "vocab_size", "num_embeddings", "max", "num_classes", "high")  # other names of `below`
 _EXAMPLE: Final = "`{shape: [64], dtype: int64, below: 1000}`"
 
 
@@ -73,9 +74,11 @@ def _declared(name: str, raw: dict[str, Any], at: At, context: Context, scope: S
     places = {key: at / key for key in KEYS}
     for key in [*raw]:
         if key not in KEYS:
-            near = close(key, [k for k in KEYS if k not in raw])
+            free = [k for k in KEYS if k not in raw]
+            limit = key in _LIMITS and "below" in free
+            near = "below" if limit else close(key, free)
             errors.add("SPEC010", f"unknown key `{short(key)}` in input `{shown}`", at / key, key=True,
-                       hint=hints.near(near) if near else f"known: {listing(KEYS)}")
+                       hint=hints.called("below") if limit else hints.near(near) if near else f"known: {listing(KEYS)}")
             if near:  # continue with the key that was meant
                 raw, places = {near if k == key else k: value for k, value in raw.items()}, {**places, near: at / key}
     if "shape" not in raw:

@@ -165,6 +165,7 @@ def _tell(
     layer: Layer, cls: type[Operation], name: str, problem: dict[str, Any], fields: Fields, ev: Evaluator, scope: Scope,
     x: TensorType | None,
 ) -> None:
+    from archspec.lower.padding import of_param
     from archspec.lower.positional import positional_hint
     from archspec.lower.working import agreeing, whole, working  # only mistakes need them
 
@@ -173,7 +174,7 @@ def _tell(
     message, hint = explain(problem, cls, works)
     if is_sentence(problem):
         hint = agreeing(hint, cls, given, name, x, problem.get("input"))
-    clash = hint
+    clash = hint = of_param(hint, layer)
     hint = fixes.of_op(hint, layer.at, layer.head, layer.place, cls.main)
     if name == _LOST or name not in fields.places:
         ev.reporter.tell("SPEC012", f"`{cls.op}` {message}", layer.head, scope, hint=hint)

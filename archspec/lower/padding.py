@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Final, NamedTuple
 
 from archspec.diagnostics import Edit, Hint, listing
-from archspec.diagnostics.hints import EndInput
+from archspec.diagnostics.hints import EndInput, SetFields
 from archspec.ir import Graph
 from archspec.language import fixes
 from archspec.language.syntax import Body, Layer
@@ -21,6 +21,7 @@ from archspec.ops import OPS, Operation, infer_outputs
 from archspec.ops.traits import Windowed
 from archspec.types import ShapeError, TensorType
 
+_PARAM: Final = re.compile(r"\$([A-Za-z_]\w*)")
 _MOST: Final = 4  # layers without padding in a branch, of which each subset is tried
 
 
@@ -137,8 +138,18 @@ def _text(half: tuple[int, ...], layer: Layer) -> str | None:
     written = [str(fields.get(name, "")) for name in ("kernel_size", "dilation")]
     if not any("$" in each for each in (*written, str(layer.args) if not fields else "")):
         return str(half[0] if len(set(half)) == 1 else list(half))
-    name = re.fullmatch(r"\$([A-Za-z_]\w*)", written[0])
+    name = _PARAM.fullmatch(written[0])
     return f"$({name[1]} // 2)" if name and not written[1] else None
+
+
+def of_param(hint: str | None, layer: Layer) -> str | None:
+    """A remedy that sets the padding, as an expression where the kernel is a param: other calls have other kernels."""
+    fields = layer.args if isinstance(layer.args, dict) else {}
+    name = _PARAM.fullmatch(str(fields.get("kernel_size", "")))
+    if name is None or not isinstance(hint, SetFields) or [field for field, _ in hint.values] != ["padding"]:
+        return hint
+    half = f"$({name[1]} // 2)"
+    return hint if "dilation" in fields else SetFields(f"write `padding: {half}`", padding=half)
 
 
 def _hint(chosen: Sequence[Padded], ends: Sequence[EndInput], layer: Layer, scope: Scope) -> Hint:

@@ -12,7 +12,7 @@ from archspec.language.message_text import value_text
 from archspec.language.syntax import Layer
 from archspec.ops import Op, Operation, infer_outputs
 from archspec.ops.traits import FeaturesLast, Projects
-from archspec.types import ShapeError, TensorType
+from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 
 _PLAIN: Final = (int, float, bool, list)
 _WINDOW: Final = 11  # a larger number beside the input's channels is hardly the size of a window
@@ -62,12 +62,13 @@ def _text(layer: Layer, k: int) -> str:
 
 
 def _lacking(cls: type[Operation], values: Sequence[Any], x: TensorType | None) -> list[str]:
-    """The fields that `[in, out]` lacks for an input of so many channels; none if that is not what is written."""
+    """The fields that `[in, out]` lacks, if the input may have so many channels; none if that is not written."""
     required = [name for name, field in cls.model_fields.items() if field.is_required()]
     projects = cls.trait(Projects)
-    if projects is None or x is None or len(values) != 2 or [type(value) for value in values] != [int, int]:
+    if projects is None or len(values) != 2 or [type(value) for value in values] != [int, int]:
         return []
-    return required[1:] if x.ndim > projects.dim and x.shape[projects.dim] == values[0] else []
+    channels = x.shape[projects.dim] if x is not None and x.ndim > projects.dim else UNKNOWN
+    return required[1:] if is_unknown(channels) or channels == values[0] else []
 
 
 def _without(cls: type[Operation], texts: Sequence[str], lacking: Sequence[str], size: int) -> str:
@@ -82,12 +83,14 @@ def _meanings(cls: type[Operation], values: Sequence[Any], x: TensorType | None)
     """
     names = list(cls.model_fields)
     sizes = () if x is None else (x.shape[1], x.shape[-1], x.below)
-    projects = (cls.trait(Projects) or cls.trait(FeaturesLast)) is not None
+    features = cls.trait(FeaturesLast) is not None
+    projects = features or cls.trait(Projects) is not None
     numbers, count = type(values[0]) is int and len(values) <= len(names) + 1, len(values)
     inferred = Meant(dict(zip(names, range(1, count), strict=False)), (0,))
     every = Meant(dict(zip(names, range(count), strict=False)), ())
     one = Meant({names[0]: 0}, tuple(range(1, count))) if names else every
-    if numbers and projects and values[0] in sizes:
+    wide = count > 2 and type(values[1]) is int and values[1] > _WINDOW
+    if numbers and projects and (features or wide or values[0] in sizes):
         yield inferred
     if not projects and count == 2 and type(values[1]) is int and values[1] in sizes:
         yield one

@@ -149,7 +149,7 @@ def test_every_op_equals_torchs_gradients(name: str) -> None:
     def check(case: Any, data: st.DataObject) -> None:
         drawn, shapes = case
         op, inputs = make_op_or_none(name, drawn), types_of(name, shapes)
-        if op is None:
+        if op is None or len({x.shape[0] for x in inputs}) > 1:  # of two batches, whose sizes are not the op's to compare
             return
         try:
             outputs = infer_outputs(op, inputs)

@@ -1,0 +1,93 @@
+"""What people write by habit from other libraries: the hint says how it is written here, and works."""
+
+from __future__ import annotations
+
+import pytest
+
+import archspec
+from tests.hints import applied
+
+IMAGE = "archspec: 1\ninput: [3, 28, 28]\n"
+HEAD = "[flatten, linear: 10]"
+
+
+def hint_of(text: str, code: str, *, fixed: bool = True) -> str:
+    """The hint of the only mistake of this code; with the fix the spec is valid."""
+    (found,) = [one for one in archspec.check(text) if one.code == code]
+    assert (found.fix is not None) == fixed
+    if found.fix is not None:
+        assert archspec.check(applied(text, found.fix)) == ()
+    return str(found.hint)
+
+
+@pytest.mark.parametrize(("key", "option"), [
+    ("precision: bf16", "--precision"), ("amp: true", "--precision"), ("device: cuda", "--device"),
+    ("num_workers: 4", "--workers"), ("channels_last: true", "--channels-last"), ("compile: true", "--compile"),
+])
+def test_settings_of_the_machine_are_options_of_train(key, option):
+    text = f"{IMAGE}stages: {{a: {HEAD}}}\ntrain: {{data: cifar10, lr: 0.1, {key}}}\n"
+    assert hint_of(text, "SPEC060", fixed=False) == f"give it on the command line: `archspec train … {option}`"
+
+
+@pytest.mark.parametrize(("field", "hint"), [
+    ("schedule: cos", "write `cosine`"), ("schedule: CosineAnnealingLR", "write `cosine`"), ("schedule: OneCycleLR", "write `one_cycle`"),
+])
+def test_names_of_schedules(field, hint):
+    assert hint_of(f"{IMAGE}stages: {{a: {HEAD}}}\ntrain: {{data: cifar10, lr: 0.1, {field}}}\n", "SPEC060") == hint
+
+
+def test_fields_of_an_optimizer_stand_beside_it():
+    text = f"{IMAGE}stages: {{a: {HEAD}}}\ntrain: {{data: cifar10, lr: 0.1, optimizer: {{AdamW: {{weight_decay: 0.01}}}}}}\n"
+    assert hint_of(text, "SPEC060", fixed=False) == "write `adamw`, and its fields beside it"
+
+
+@pytest.mark.parametrize("key", ["vocab", "vocab_size", "num_embeddings"])
+def test_the_size_of_a_vocabulary(key):
+    text = f"archspec: 1\ninput: {{tokens: {{shape: [16], dtype: int64, {key}: 100}}}}\nstages: {{a: [embedding: 8, mean: 1, linear: 2]}}\n"
+    assert hint_of(text, "SPEC010") == "it is called `below` here"
+
+
+@pytest.mark.parametrize(("written", "meant"), [
+    ("23.53k", "23530"), ("0.02353M", "23530"), ("23.53 K", "23530"), ("0.00002353G", "23530"), ("0.00002353B", "23530"),
+])
+def test_counts_with_a_unit(written, meant):
+    text = f"{IMAGE}stages: {{a: {HEAD}}}\nexpect: {{params: {written}}}\n"
+    assert hint_of(text, "SPEC012") == f"write `{meant}`"
+
+
+def test_a_shape_of_one_number_is_a_list():
+    assert hint_of(f"{IMAGE}stages: {{a: {HEAD}}}\nexpect: {{output: 10}}\n", "SPEC012") == "write `[10]`"
+
+
+@pytest.mark.parametrize(("value", "op"), [("relu", "relu"), ("ReLU", "relu"), ("swish", "silu")])
+def test_an_activation_is_a_layer(value, op):
+    text = f"{IMAGE}stages: {{a: [conv2d: {{out_channels: 4, kernel_size: 3, activation: {value}}}]}}\n"
+    assert hint_of(text, "SPEC010", fixed=False) == f"write it as the next layer: `{op}`"
+
+
+def test_same_padding_with_a_stride_in_a_block_is_half_of_every_call_s_kernel():
+    block = "blocks: {b: {params: {k: 3}, body: [conv2d: {out_channels: 4, kernel_size: $k, stride: 2, padding: same}]}}\n"
+    text = f"{IMAGE}{block}stages: {{a: [b: 7, b: 5, b: ]}}\n"
+    found = archspec.check(text)[0]
+    assert str(found.hint) == "write `padding: $(k // 2)`"
+    assert archspec.check(applied(text, found.fix)) == ()
+
+
+@pytest.mark.parametrize(("layer", "hint"), [
+    ("conv2d: [64, 128, 3]", "write `conv2d: {out_channels: 128, kernel_size: 3}`: the input's size (64) is inferred"),
+    ("conv2d: [64, 128]", "write `conv2d: {out_channels: 128, kernel_size: …}`: the input's size (64) is inferred"),
+    ("conv2d: [64, 3]", "write `conv2d: {out_channels: 64, kernel_size: 3}`"),
+])
+def test_lists_of_arguments_where_the_input_is_not_known(layer, hint):
+    """As after another mistake: a window of 128 is then hardly meant."""
+    found = archspec.check(f"{IMAGE}stages: {{a: [conv: 64, {layer}]}}\n")
+    assert [str(one.hint).partition("; two layers")[0] for one in found if one.code == "SPEC021"] == [hint]
+
+
+@pytest.mark.parametrize("below", [", below: 100", ""])
+def test_an_embedding_has_its_sizes_in_pytorch_s_order(below):
+    tokens = f"{{tokens: {{shape: [16], dtype: int64{below}}}}}"
+    text = f"archspec: 1\ninput: {tokens}\nstages: {{a: [embedding: [100, 8], mean: 1, linear: 2]}}\n"
+    (found,) = [one for one in archspec.check(text) if one.code == "SPEC012"]
+    assert str(found.hint) == "write `embedding: 8`: the input's size (100) is inferred"
+    assert {one.code for one in archspec.check(applied(text, found.fix))} == (set() if below else {"SPEC011"})
