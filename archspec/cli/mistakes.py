@@ -115,6 +115,9 @@ def _fixes(done: Done) -> str:
     if done.fixer is not None and done.fixed:
         verb = "made" if done.written else "not written"
         parts.append(f"{plural(done.fixed, 'fix')} in {plural(len(done.fixer.made), 'file')} {verb}")
+    if done.fixer is not None and done.fixer.unsafe and unsafe:
+        parts.append(f"not made: {plural(unsafe, 'fix')} that would leave as many mistakes, or change a block for its "
+                     "other calls too")
     if more:
         parts.append(f"available: {', '.join(more)}")
     return "; ".join(parts)

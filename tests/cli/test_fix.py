@@ -213,3 +213,17 @@ def test_the_fixes_of_every_page_are_made(cli: Cli, tmp_path: Path, monkeypatch:
     after = found("--fix", "--unsafe-fixes")
     assert len(after) == len(before) - len(own)
     assert ((tmp_path / "example.yaml").read_text(encoding="utf-8") == page.text) == (own == [])
+
+
+def test_fixes_that_are_left_to_people_are_said(cli: Cli, folder: Path) -> None:
+    """A fix inside a block that is called twice is not made for the shapes of one call."""
+    (folder / "net.yaml").write_text(
+        "archspec: 1\ninput: [4, 8, 8]\n"
+        "blocks: {res: {params: {c: int}, body: [add: {main: [conv2d: {out_channels: $c, kernel_size: 1}], skip: []}]}}\n"
+        "stages: {a: [res: 4, res: 8]}\n"
+    )
+    done = cli("validate", "net.yaml", "--fix", "--unsafe-fixes")
+    assert done.out == (
+        "1 error in 1 of 1 spec\n"
+        "not made: 1 fix that would leave as many mistakes, or change a block for its other calls too\n"
+    )
