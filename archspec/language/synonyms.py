@@ -40,6 +40,7 @@ _OPTIONS: Final = {
 }
 _CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`
     "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
+    "acc": "accuracy", "f1_score": "f1", "val_acc": "accuracy", "val_loss": "loss",
     "cos": "cosine", "cosine_annealing": "cosine", "cosineannealinglr": "cosine", "onecyclelr": "one_cycle",
     "steplr": "step",
     "bce_with_logits": "bce", "binary_cross_entropy": "bce", "ce": "cross_entropy", "crossentropy": "cross_entropy",

@@ -31,8 +31,9 @@ def test_settings_of_the_machine_are_options_of_train(key, option):
 
 @pytest.mark.parametrize(("field", "hint"), [
     ("schedule: cos", "write `cosine`"), ("schedule: CosineAnnealingLR", "write `cosine`"), ("schedule: OneCycleLR", "write `one_cycle`"),
+    ("early_stopping: {patience: 3, metric: acc}", "write `accuracy`"),
 ])
-def test_names_of_schedules(field, hint):
+def test_names_of_choices(field, hint):
     assert hint_of(f"{IMAGE}stages: {{a: {HEAD}}}\ntrain: {{data: cifar10, lr: 0.1, {field}}}\n", "SPEC060") == hint
 
 
