@@ -189,8 +189,11 @@ def _tell(
     if source.through or not is_fixed(source.raw):  # the value may be right elsewhere, or for other copies
         hint = clash if is_sentence(problem) else explain(problem)[1]
     value = problem.get("input")
-    if hint is None and isinstance(value, float) and is_about_integer(problem):
-        hint = integer_hint(source.raw, value) if isinstance(source.raw, str) else whole(value, works)
+    if isinstance(value, float) and is_about_integer(problem):
+        if isinstance(source.raw, str):  # the number may be another for other values of its names
+            hint = integer_hint(source.raw, value)
+        elif hint is None:
+            hint = whole(value, works)
     hint = ev.without_dollar(source.raw, source.scope) or hint
     means_yes = raw is True or meant_value("bool", raw) == "write `true`"
     if raw is layer.args and means_yes and not _needs_fields(cls):

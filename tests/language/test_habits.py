@@ -92,3 +92,12 @@ def test_an_embedding_has_its_sizes_in_pytorch_s_order(below):
     (found,) = [one for one in archspec.check(text) if one.code == "SPEC012"]
     assert str(found.hint) == "write `embedding: 8`: the input's size (100) is inferred"
     assert {one.code for one in archspec.check(applied(text, found.fix))} == (set() if below else {"SPEC011"})
+
+
+@pytest.mark.parametrize(("written", "meant"), [
+    ("$(w * 2.5)", "write `$(int(w * 2.5))`"), ("$(w / 4)", "use `//`, which gives an integer"), ("$(w / 3)", "use `//`, which gives an integer"),
+    ("$(w * r)", "write `$(int(w * r))`"),
+])
+def test_an_expression_that_gives_no_integer_stays_an_expression(written, meant):
+    text = f"{IMAGE}vars: {{w: 8, r: 2.5}}\nstages: {{a: [conv2d: {{out_channels: {written}, kernel_size: 3}}, dropout: $(r / 5)]}}\n"
+    assert hint_of(text, "SPEC012") == meant
