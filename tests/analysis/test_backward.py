@@ -139,6 +139,14 @@ def test_frozen_parameters_have_no_gradient(held: str) -> None:
         assert cost_report(graph, batch_size=2, frozen=frozen).backward_macs == macs, name
 
 
+def test_weights_that_several_places_share_are_frozen_at_each() -> None:
+    graph = archspec.load("archspec: 1\ninput: [6]\nstages: {first: {linear: 6}, a: {linear: 6}, b: {share: a}, head: {linear: 3}}\n").graph
+    model = on_meta(graph)
+    model.get_parameter("a.weight").requires_grad_(False)
+    macs, _ = backward_of(model, example_inputs(graph, 2, "meta"))
+    assert cost_report(graph, batch_size=2, frozen=["a.weight"]).backward_macs == macs
+
+
 @pytest.mark.filterwarnings("ignore:Using padding='same'")
 @pytest.mark.parametrize("name", sorted(OPS))
 def test_every_op_equals_torchs_gradients(name: str) -> None:

@@ -78,6 +78,8 @@ def test_options_do_what_they_say(name, batch_size, share):
         assert option.peak_bytes < peak(graph, setting)
         assert recipe.images_per_step == batch_size
     assert any(option.fits for option in found.options)
+    prices, peaks = ([x.price for x in found.options if x.fits], [x.peak_bytes for x in found.options if not x.fits])
+    assert prices == sorted(prices) and peaks == sorted(peaks)
 
 
 def test_changes_that_are_not_enough_alone_are_combined():

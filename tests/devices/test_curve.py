@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archspec.devices.curve import Curve
+from archspec.devices.curve import Curve, roof
+from archspec.devices.work import Work
 
 PLACES = [(0.0, 0.0), (2.0, 2.0), (2.0, 0.0)]
 sizes = st.floats(0, 20)
@@ -28,3 +29,14 @@ def test_the_products_of_a_convolution_share_the_sums_of_their_sizes(width: int,
             inside = [min(max(value, low), high) for value, (low, high) in zip(own, curve.reach, strict=True)]
             terms = [w * exp(-0.5 * (dist(point, inside) / 3) ** 2) for point, w in zip(points, weights, strict=True)]
             assert curve._correction(own) == pytest.approx(sum(terms), rel=1e-12, abs=1e-12)
+
+
+def test_beyond_the_measured_sizes_a_kernel_is_as_efficient_as_the_least_or_the_largest() -> None:
+    curve = Curve((), (), 0.5, 0.1, 3.0, 0.1, (-10.0, -5.0), 1e12, 1e11)
+
+    def loss(seconds: float) -> float:
+        work = Work("elementwise", False, round(seconds * curve.bytes_per_s), 0, 0)
+        return curve.seconds(work) / roof(work, curve.macs_per_s, curve.bytes_per_s)
+
+    assert loss(2**-3) == pytest.approx(loss(2**-5)) and loss(2**-12) == pytest.approx(loss(2**-10), rel=1e-6)
+    assert loss(2**-5) > loss(2**-7) > loss(2**-10)

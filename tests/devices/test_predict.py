@@ -6,6 +6,8 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from math import log, sqrt
+from statistics import NormalDist
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -18,7 +20,7 @@ from archspec.devices import find_device, known_devices
 from archspec.devices.calibration import Calibration, Machine
 from archspec.devices.curve import Curve
 from archspec.devices.gpu import Circumstances, GpuModel, queue_of, run
-from archspec.devices.models import CalibratedModel, CpuSheetModel, SheetModel, fitted
+from archspec.devices.models import NETWORK, CalibratedModel, CpuSheetModel, SheetModel, fitted
 from archspec.devices.predict import BOUNDS, predict
 from archspec.devices.work import signature, work_of
 from archspec.execution import Kernel, Optimizer, Setting, execute
@@ -201,6 +203,22 @@ def test_a_convolution_comes_to_a_matrix_product_of_as_many_macs() -> None:
             assert work.rows * work.columns * work.depth * work.groups == kernel.macs, kernel
 
 
+def test_a_cpu_by_its_datasheet_takes_the_longer_of_its_products_and_its_bytes() -> None:
+    """A roofline (Williams, Waterman & Patterson 2009), in which a multiply-add is two FLOPs."""
+    device, macs, nbytes = find_device("xeon-8480"), 10**12, 10**11
+
+    def seconds(nbytes: int, macs: int) -> float:
+        kernel = Kernel("", "mm", "forward", "float32", nbytes, 0, macs, 0, (1, 64, 64, 64))
+        (time,) = CpuSheetModel(device).times([kernel], Circumstances("fp32", False, False))
+        return time.seconds - device.launch_us * 1e-6
+
+    products, moved = seconds(0, macs), seconds(nbytes, 0)
+    assert products == pytest.approx(2 * macs / (CpuSheetModel.COMPUTE * device.peak_flops("fp32")))
+    assert moved == pytest.approx(nbytes / (CpuSheetModel.MEMORY * device.bandwidth))
+    assert seconds(nbytes, macs) == pytest.approx(max(products, moved))
+    assert 0.1 < products / moved < 10
+
+
 def kernels_of(*body: object, **fields: object) -> list[Kernel]:
     spec = {"archspec": 1, "input": [8, 12, 12], "stages": {"body": list(body)}}
     return execute(archspec.load(spec).graph, Setting(2, **fields)).kernels  # type: ignore[arg-type]
@@ -213,6 +231,13 @@ def test_a_convolution_says_how_far_its_taps_are_apart() -> None:
             works = [work_of(kernel) for kernel in kernels_of(op) if kernel.macs]
             assert works
             assert {(work.dilation, work.taps, work.stride) for work in works} == {(dilation**size, 9, 1)}
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_the_gradient_of_an_image_has_a_row_for_each_of_its_pixels(stride: int) -> None:
+    body = [{"conv2d": {"out_channels": 8, "kernel_size": 1}}, {"conv2d": {"out_channels": 4, "kernel_size": stride, "stride": stride}}]
+    (work,) = [work_of(kernel) for kernel in kernels_of(*body) if kernel.name == "convolution_backward_input"]
+    assert (work.rows, work.columns, work.depth) == (2 * 12 * 12, 8, 4 * stride**2)
 
 
 def test_a_sum_keeps_its_neighbours_where_it_adds_rows() -> None:
@@ -279,3 +304,15 @@ def test_what_is_neither_products_nor_bytes_is_launches_on_any_calibrated_device
     (time,) = CalibratedModel(made).times([kernel], Circumstances("fp32", False, False))
     assert time.seconds == pytest.approx(1e-5 + nbytes / 1e10 + call_us * 1e-6)
     assert time.bound == bound
+
+
+@pytest.mark.parametrize("deviation", [0.0, 0.2, 1.0])
+def test_eighty_of_a_hundred_times_lie_within_the_span(deviation: float) -> None:
+    """Where the errors of a network and of a kernel's curve are normally distributed, and add up."""
+    curve = Curve((), (), 0.0, 0.0, 1.0, deviation, (0.0, 0.0), 1e12, 1e10)
+    made = Calibration(Machine("a CPU", "cpu", 1, "2"), {"add/fp32": curve}, {}, {"fp32": 1.0}, 10.0, 1.0, "a day")
+    kernels = [Kernel("a", "add", "forward", "float32", 10**6, 0)] * 3
+    found = predict(kernels, CalibratedModel(made), Circumstances("fp32", False, False))
+    errors = NormalDist(0, sqrt(NETWORK**2 + deviation**2))
+    low, high = (errors.cdf(log(time / found.milliseconds)) for time in (found.low, found.high))
+    assert high - low == pytest.approx(0.8, abs=1e-4)

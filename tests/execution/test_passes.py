@@ -4,11 +4,13 @@ import pytest
 import torch
 
 from archspec.api import load
+from archspec.backends.torch import build
 from archspec.execution import Optimizer, Setting, execute
 from archspec.profile import workload
 from archspec.profile.memory import peak_bytes
 from archspec.profile.prediction import simulated
 from archspec.train.step.precision import Settings
+from tests.fuzz.check import Circumstances, differences
 
 CPU = torch.device("cpu")
 WIDE = {"archspec": 1, "input": [512], "stages": {"s": [{"linear": 512}, "relu", {"linear": 512}, "relu", {"linear": 512}], "head": {"linear": 4}}}
@@ -35,11 +37,33 @@ def test_weights_of_outputs_for_training_are_in_memory_in_evaluation_too():
     assert abs(predicted - measured) < 0.02 * measured
 
 
+def test_a_forward_pass_frees_each_value_after_its_last_use():
+    layers = ["layer_scale", *["sigmoid", "tanh"] * 4]
+    predicted, measured = forward({"archspec": 1, "input": [8, 64, 64], "stages": {"s": layers}}, "fp32")
+    assert abs(predicted - measured) < 0.02 * measured
+    assert predicted < 3.1 * 4 * 4 * 8 * 64 * 64  # the image, and what a layer takes and gives
+
+
 def test_passes_of_a_step_do_not_add_up_what_is_saved():
     graph = load("lenet").graph
     once, thrice = (execute(graph, Setting(batch_size=4, accumulate=passes)) for passes in (1, 3))
     assert thrice.saved_bytes == once.saved_bytes
     assert [x.saved_bytes for x in thrice.layers.values()] == [x.saved_bytes for x in once.layers.values()]
+
+
+@pytest.mark.parametrize("frozen", [[], ["a.conv2d_1.weight"]], ids=["all learn", "frozen"])
+def test_the_average_of_the_weights_is_a_copy_of_all_of_them(frozen):
+    """Of what is frozen, and of buffers, too: `train.ema` copies the module."""
+    spec = {"archspec": 1, "input": [3, 8, 8], "stages": {"a": [{"conv2d": {"out_channels": 8, "kernel_size": 3}}, "batch_norm2d"]}}
+    graph = load(spec).graph
+    size = sum(x.nbytes for x in build(graph).state_dict().values())
+    plain, averaged = (execute(graph, Setting(frozen=frozenset(frozen), ema=ema)).state_bytes for ema in (False, True))
+    assert averaged - plain == size
+
+
+def test_the_second_pass_of_a_step_adds_to_the_gradients_in_place():
+    graph = load({"archspec": 1, "input": [64], "stages": {"a": [{"linear": 256}, "relu", {"linear": 64}], "head": {"linear": 4}}}).graph
+    assert differences(graph, Circumstances(accumulate=2)) == {}
 
 
 def test_a_smaller_output_of_a_transposed_convolution_keeps_the_memory_of_its_input():

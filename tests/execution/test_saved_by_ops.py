@@ -22,8 +22,11 @@ BEFORE = ("plain", "learned", "permuted", "permuted and learned")  # what an inp
 
 
 @st.composite
-def networks(draw: st.DrawFn, name: str) -> tuple[Graph, int, frozenset[str]] | None:
-    """The op within a small network, the batch size, and frozen parameters; None where archspec refuses the op."""
+def networks(draw: st.DrawFn, name: str, *, usual: bool = False) -> tuple[Graph, int, frozenset[str]] | None:
+    """The op within a small network, the batch size, and frozen parameters; None where archspec refuses the op.
+
+    usual: whether it stands between layers that learn, in NCHW, and learns too.
+    """
     case = draw(STRATEGIES[name])
     found = ours(name, case)
     if found is None:
@@ -34,15 +37,16 @@ def networks(draw: st.DrawFn, name: str) -> tuple[Graph, int, frozenset[str]] | 
     if len({x.shape[0] for x in inputs}) > 1 or (alone and y.numel < inputs[0].numel):
         return None
     ways = BEFORE[:2] if name == "local_response_norm" else BEFORE  # torch's module refuses some permuted inputs
-    before = [draw(st.sampled_from(ways)) if x.dtype in FLOATS else "plain" for x in inputs]
+    before = [("learned" if usual else draw(st.sampled_from(ways))) if x.dtype in FLOATS else "plain" for x in inputs]
     hand = Hand(**{f"x{k}": _input(x, how) for k, (x, how) in enumerate(zip(inputs, before, strict=True))})
     values = [_before(hand, k, how) for k, how in enumerate(before)]
     if infer_outputs(op, tuple(map(hand.type_of, values)))[0].dtype not in FLOATS:
         return None
     value = hand.add("op", op, *values)
-    if y.ndim > 1 and draw(st.booleans()):
+    if y.ndim > 1 and (usual or draw(st.booleans())):
         value = hand.add("fc", "linear", hand.add("flat", "flatten", value), out_features=3)
-    frozen = frozenset(f"op.{key}" for key in op.parameters(*inputs)) if draw(st.integers(0, 3)) == 0 else frozenset()
+    freezes = not usual and draw(st.integers(0, 3)) == 0
+    frozen = frozenset(f"op.{key}" for key in op.parameters(*inputs)) if freezes else frozenset()
     return hand.graph(y=value, verify=False), inputs[0].shape[0], frozen
 
 
@@ -86,6 +90,18 @@ def test_saved_bytes_of_every_op(name: str) -> None:
     def body(network: tuple[Graph, int, frozenset[str]] | None, kinds: dict[str, Any]) -> None:
         if network is not None:
             compare(network, **kinds)
+
+    body()
+
+
+@EACH_OP
+def test_saved_bytes_of_every_op_between_layers_that_learn(name: str) -> None:
+    """Which the few examples above may not have, and most networks do."""
+    @settings(deadline=None, max_examples=4, database=None)
+    @given(networks(name, usual=True))
+    def body(network: tuple[Graph, int, frozenset[str]] | None) -> None:
+        for precision in ("fp32", "bf16") if network is not None else ():
+            compare(network, precision=precision)
 
     body()
 

@@ -23,6 +23,8 @@ CAUSES: dict[str, tuple[list[int], list[Any]]] = {
     "torch itself computes a transposed convolution that pads its output by a stride, in the storage of a larger input": (
         [6, 3, 3, 3], [{"conv_transpose3d": {"out_channels": 3, "kernel_size": [1, 4, 1], "padding": 2, "dilation": 3,
                                              "output_padding": 2, "bias": False}}, {"flatten": 2}]),
+    "a sum of a value with itself sends one gradient to it twice, which is not overwritten by the sum of both": (
+        [2], [{"parameter": {"shape": [64, 64], "init": "ones"}}, {"add": {"a": [], "b": []}}]),
     "a quotient of 16 bits and an image in float32 keeps the image alone, and casts its gradient": (
         [4, 8], [{"div": {"a": [{"linear": 8}], "b": []}}, {"linear": 64}]),
     "a quotient of an image in float32 and 16 bits keeps both, and computes the gradient of its divisor in float32": (

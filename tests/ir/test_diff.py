@@ -56,6 +56,12 @@ def test_weights_and_ports_count() -> None:
     assert "input `left` was (1, 8, 8), is (2, 8, 8)" in map(str, diff(graph, hand))
 
 
+def test_another_name_of_the_owner_of_weights_is_no_change_of_them() -> None:
+    text = "archspec: 1\nname: n\ninput: [6]\nstages: {a: {linear: 6}, b: {share: a}, c: {linear: 2}}\n"
+    other = text.replace("{a:", "{first:").replace("share: a", "share: first")
+    assert [str(change) for change in diff(archspec.load(text).graph, archspec.load(other).graph)] == ["`a` is called `first`"]
+
+
 def test_empty_where_digests_are_equal() -> None:
     for name in ("lenet", "resnet18", "googlenet"):
         graphs = [archspec.load(name).graph for _ in range(2)]

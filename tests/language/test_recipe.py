@@ -47,7 +47,7 @@ def test_schedules_as_written(written, expected):
 
 
 @pytest.mark.parametrize("fields", [
-    {"warmup": 5}, {"warmup": 0.5}, {"warmup": {"steps": 500}}, {"warmup": {"epochs": 2}},
+    {"warmup": 5}, {"warmup": 10}, {"warmup": 0.5}, {"warmup": {"steps": 500}}, {"warmup": {"epochs": 2}},
     {"init": "normal"}, {"init": {"biases": "zeros"}},
     {"init": {"weights": "kaiming_normal", "biases": "zeros"}},
     {"normalize": {"mean": 0.286, "std": 0.353}},

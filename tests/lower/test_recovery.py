@@ -7,6 +7,7 @@ import itertools
 import pytest
 
 import archspec
+from archspec.api.examination import examine
 from tests.helpers import assert_marked, marked, spec
 
 TEN = """\
@@ -208,3 +209,9 @@ def test_counts_are_not_checked_beside_one_that_may(stages):
 def test_a_broken_repeat_is_looked_at_once():
     assert_marked(spec("stages: {a: {«rellu»: , repeat: 30000}}"), ("SPEC020", "rellu"))
     assert_marked(spec("stages: {a: {max_pool2d: «9», repeat: 30000}}"), ("SHAPE101", "9×9"))
+
+
+@pytest.mark.parametrize("line", ["- enc: relu", "[enc: relu"])
+def test_a_name_in_a_line_that_cannot_be_read_is_not_said_to_be_unknown(line):
+    found = examine(f"archspec: 1\ninput: [3, 8, 8]\nstages:\n  a: relu\n  {line}\n  b: [{{tanh: , from: enc}}]\n")
+    assert [error.code for error in found.errors] == ["SPEC002"]

@@ -26,6 +26,16 @@ stages:
     assert archspec.load(text).report.shapes["a"] == (17, width)
 
 
+@pytest.mark.parametrize(("shape", "names"), [
+    ([3], ["features"]), ([3, 4], ["length", "features"]), ([3, 4, 5], ["channels", "height", "width"]),
+    ([3, 4, 5, 6], ["channels", "depth", "height", "width"]),
+])
+def test_each_dim_has_its_name(shape: list[int], names: list[str]) -> None:
+    for name, size in zip(names, shape, strict=True):
+        report = archspec.load(f"archspec: 1\ninput: {shape}\nstages: {{a: [flatten, linear: $input.{name}]}}").report
+        assert report.output_shape == (size,)
+
+
 def test_a_shape_as_a_whole() -> None:
     text = spec("stages:\n  a: [flatten, reshape: $input.shape]\n  b:\n    - when: $(in.shape == [3, 8, 8])\n      linear: 2\n    - flatten")
     assert archspec.load(text).report.shapes == {"a": (3, 8, 8), "b": (48,)}

@@ -91,6 +91,12 @@ def test_groups_must_divide_the_input() -> None:
     assert caught.value.partial == TensorType((1, 12, 4, 4))
 
 
+def test_the_hint_for_groups_divides_the_outputs_too() -> None:
+    with pytest.raises(ShapeError) as caught:
+        Conv2d(out_channels=8, kernel_size=1, groups=4).infer(TensorType((1, 6, 4, 4)))
+    assert caught.value.hint == "set groups to 2"
+
+
 @pytest.mark.parametrize(("mode", "padding", "message"), [
     ("reflect", 4, "reflect padding (4) must be smaller than height (4)"),
     ("circular", 5, "circular padding (5) must be at most height (4)"),

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 
 from archspec.ops import OPS, infer_outputs, make_op
 from archspec.ops.base import Merge, Operation
-from archspec.ops.reach import Positions, Reach
+from archspec.ops.reach import Positions, Reach, transposed
 from archspec.ops.traits import Reshapes
 from archspec.types import BATCH, FLOATS, ShapeError, TensorType
 from tests.ops.draw import random_of, types_of
@@ -76,6 +76,24 @@ def compare(op: Operation, module: Any, inputs: Any, reach: Reach | None, k: int
         touched = found.nonzero().tolist()
         for index in touched[:: max(len(touched) // 30, 1)]:
             assert reach is not None and may_depend(reach, index, dim, place), (op, dim, place, index)
+
+
+@pytest.mark.parametrize("padding", [0, 1, 2])
+@pytest.mark.parametrize("dilation", [1, 2])
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("kernel", [1, 2, 3, 4])
+def test_a_transposed_convolution_reads_from_the_first_to_the_last_that_torchs_does(
+    kernel: int, stride: int, dilation: int, padding: int
+) -> None:
+    """With weights of 1 an output is above 0 where it reads the only 1 of its sample."""
+    size = 9
+    x = torch.eye(size).unsqueeze(1)
+    y = torch.nn.functional.conv_transpose1d(x, torch.ones(1, 1, kernel), stride=stride, padding=padding, dilation=dilation)
+    positions = transposed(kernel, stride, dilation, padding)
+    for j in range(y.shape[-1]):
+        read, mine = y[:, 0, j].nonzero().flatten().tolist(), reads(positions, j)
+        if not mine or (mine[0] >= 0 and mine[-1] < size):
+            assert [*mine[:1], *mine[-1:]] == read[:1] + read[-1:], j
 
 
 @pytest.mark.parametrize("factor", [0.3, 0.7, 1.1, 1.25, 1.3, 1.7, 2, 2.2, 2.25, 2.5, 3.3, 3.7])

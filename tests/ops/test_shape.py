@@ -42,6 +42,7 @@ def out(name: str, fields: dict[str, Any], shape: tuple[int, ...]) -> tuple[int,
         "a sample (16) has 16 elements, which do not fill [3, 5]",
         "write [16], or another shape with 16 elements",
     ),
+    ("reshape", {"shape": [2, 4]}, (1, 16), "a sample (16) has 16 elements, which do not fill [2, 4]", "write [2, 8]"),
     (
         "reshape", {"shape": [3, -1]}, (1, 16),
         "a sample (16) has 16 elements, which do not fill [3, -1]",
@@ -170,6 +171,8 @@ def test_field_errors(name: str, fields: dict[str, Any], place: str | None, mess
 
 
 @pytest.mark.parametrize(("name", "fields", "shape", "expected"), [
+    ("group_norm", {"num_groups": 2}, (2, 4), (2, 4)),
+    ("flatten", {"start_dim": 2, "end_dim": 2}, (1, 3, 4, 5), (1, 3, 4, 5)),
     ("reshape", {"shape": [2, -1]}, (3, 4, 5), (3, 2, 10)),
     ("permute", {"dims": [0, 2, 3, 1]}, (1, 3, 4, 5), (1, 4, 5, 3)),
     ("chunk", {"chunks": 3, "index": 2}, (1, 5), (1, 1)),
