@@ -127,7 +127,7 @@ def test_the_copies_of_a_repeat_differ_where_the_first_takes_the_networks_input(
     assert [layer.backward_macs for layer in report.layers()] == [one, 2 * one, 2 * one]
 
 
-@pytest.mark.parametrize("held", ["a.", "b.weight", "b.", "a.in_proj_w", "a.out_proj", "a.qkv", "a.proj", "a.relative"])
+@pytest.mark.parametrize("held", ["a.", "b.weight", "b.bias", "b.", "a.in_proj_w", "a.out_proj", "a.qkv", "a.proj", "a.relative"])
 def test_frozen_parameters_have_no_gradient(held: str) -> None:
     for name in ("heads at the input", "windows at the input", "memory that learns nothing", "transposed and grouped", "integers"):
         graph = archspec.load("archspec: 1\nname: net\n" + NETWORKS[name]).graph

@@ -71,6 +71,17 @@ def test_a_default_may_use_the_index_of_the_repeat_around_the_call() -> None:
     assert [row.output_shape[0] for row in rows] == [4, 6, 8, 5, 5, 4, 6, 4, 6]
 
 
+def test_copies_that_are_equal_at_first_may_differ_later_by_a_default() -> None:
+    text = DEFAULT.replace("$(4 + 2 * i)", "$(8 if i < 3 else 4)").replace("{conv: {}, repeat: 3}", "{conv: {}, repeat: 5}")
+    rows = [layer for layer in archspec.load(text).report.layers() if layer.op == "conv2d" and layer.path.startswith("a.")]
+    assert [row.output_shape[0] for row in rows] == [8, 8, 8, 4, 4]
+
+
+def test_calls_of_a_block_with_other_arguments_are_other_layers() -> None:
+    text = DEFAULT.partition("stages:")[0] + "stages: {a: {concat: {x: {conv: 5}, y: {conv: 7}, z: {conv: 5}}}}\n"
+    assert archspec.load(text).report.output_shape == (17, 8, 8)
+
+
 def test_a_default_with_an_index_outside_a_repeat() -> None:
     text = DEFAULT.replace("a: {conv: {}, repeat: 3}", "a: conv").replace("2 * i", "2 * «i»")
     (found,) = assert_marked(text, ("SPEC031", "unknown name `i`"))
