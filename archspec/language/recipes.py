@@ -93,7 +93,7 @@ def _meant_field(key: str, free: Set[str], at: At) -> tuple[str | None, str]:
         steps = f"warmup: {{steps: {show(at.value())}}}"
         return None, fixes.whole(f"write `{steps}`", at, steps)
     if option := train_option_called(key):
-        return None, f"give it on the command line: `archspec train … {option}`"
+        return None, f"it is an option of `archspec train`: `{option}`"
     called = recipe_field_called(key)
     field, hint = (None, "") if called is not None and called not in free else similar_field(key, free)
     taken = called or close(key, Recipe.model_fields)
