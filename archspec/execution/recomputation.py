@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from archspec.execution.tensor import Tensor
+from archspec.execution.tensor import Storage, Tensor
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Node
@@ -50,6 +50,7 @@ class Recomputation:
         self.region: Region | None = None
         self.replayed: list[Node] | None = None
         self._missing = 0  # nodes of `replayed` that save anything
+        self._copies: dict[Storage, Tensor] = {}  # of the buffers of the region that runs again
         self._before = _Moment(0, 0, 0, 0, 0)  # the node that runs
 
     def first_run(
@@ -75,20 +76,24 @@ class Recomputation:
         """Run the layers of a region again, in the backward pass, so that its nodes have what they save."""
         self.replayed, self._missing, layer = region.nodes, region.saves, tape.layer
         region.nodes = []  # each of them holds the region, which would never be freed
-        held = [_random_state(tape), *[tape.like(x) for x in region.buffers]]
+        random = _random_state(tape)
+        self._copies = {x.storage: tape.like(x) for x in region.buffers}
         self.note(tape)
         try:
             with tape.autocast(), suppress(_AllRestored):
                 run(region.inputs)
         finally:
-            self.replayed, tape.layer = None, layer
-        del held
+            self.replayed, self._copies, tape.layer = None, {}, layer
+        del random
 
     def restore(self, tape: Recorder, outputs: Sequence[Tensor], saved: Sequence[Tensor]) -> None:
-        """Give the next node of the region what it saves. Raises _AllRestored when no later node saves anything."""
+        """Give the next node of the region what it saves, which of buffers are their copies.
+
+        Raises _AllRestored when no later node saves anything.
+        """
         assert self.replayed is not None
         node = self.replayed.pop(0)
-        node.saved = tuple([x.alias() for x in saved])
+        node.saved = tuple([self._copies.get(x.storage, x).alias() for x in saved])
         for port, y in enumerate(outputs):
             y.node, y.port = node, port
         self._missing -= bool(saved)

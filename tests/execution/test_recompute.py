@@ -83,6 +83,19 @@ stages: {wide: [linear: 16, linear: 128], head: [mean: {dim: 1}, linear: 5]}
     assert differences(graph, Circumstances(recompute=frozenset(["wide"]))) == {}
 
 
+@pytest.mark.parametrize("stages", [["first"], ["norm"], ["first", "norm", "second"]], ids="+".join)
+def test_backward_keeps_the_copies_of_running_statistics_that_a_second_run_works_on(stages):
+    """They live until the backward pass of their norm has run; with few samples they are as large as activations."""
+    graph = load("""archspec: 1
+input: [3000]
+stages:
+  first: [layer_norm, batch_norm1d]
+  norm: [softmax: {dim: 1}, batch_norm1d, {softmax: {dim: 1}}, batch_norm1d]
+  second: [batch_norm1d, linear: 3]
+""").graph
+    assert not differences(graph, Circumstances(recompute=frozenset(stages)))
+
+
 def test_its_second_run_is_counted():
     """The multiply-adds of the stages' forward pass again, and what they save is not saved."""
     graph = load("resnet18").graph
