@@ -62,18 +62,6 @@ stages:
     assert differences(graph, Circumstances(False, frozenset(frozen), frozenset(stages), 1)) == {}
 
 
-def test_layers_that_run_again_work_on_copies_of_their_buffers():
-    """Of wide norms of vectors these are as large as what they give."""
-    graph = load("""archspec: 1
-input: [2048]
-stages:
-  scale: layer_scale
-  wide: [batch_norm1d: {affine: false}, sigmoid, tanh, batch_norm1d: {affine: false}]
-  head: {linear: 2}
-""").graph
-    assert differences(graph, Circumstances(recompute=frozenset(["wide"]))) == {}
-
-
 def test_what_was_computed_again_is_freed_before_gradients_are_summed():
     """The output of the first layer is freed with the backward kernels of the second, before its bias gets a gradient."""
     graph = load("""archspec: 1
