@@ -38,8 +38,11 @@ class _Product(Merge):
         partial: TensorType | None = None,
     ) -> ShapeError:
         """The error of inputs i and k, which disagree in something."""
-        a, b = (shape_text(inputs[j].shape[1:]) for j in (i, k))
-        message = f"`{self.roles[i]}` and `{self.roles[k]}` disagree in {what}: {a} and {b}"
+        x, y = (inputs[j].shape for j in (i, k))
+        both = f"{shape_text(x[1:])} and {shape_text(y[1:])}"
+        if what == "batch":
+            both = f"{x[0]} and {y[0]} for each sample"
+        message = f"`{self.roles[i]}` and `{self.roles[k]}` disagree in {what}: {both}"
         return ShapeError(message, code="SHAPE107", inputs=(i, k), hint=hint, partial=partial)
 
 
@@ -160,9 +163,11 @@ class Attention(_Product):
         query, key, _, bias = inputs
         if self.causal:
             raise ShapeError("a `bias` excludes `causal`", field="causal", hint=set_to("causal", "false"), partial=y)
+        if bias.shape[0] != query.shape[0]:
+            raise self._refused(inputs, 0, 3, "batch", partial=y)
         scores = (*query.shape[:-1], key.shape[-2])
         pairs = zip(bias.shape[1:], scores[1:], strict=True)
-        if bias.shape[0] != scores[0] or any(size != score for size, score in pairs if size != 1):
+        if any(size != score for size, score in pairs if size != 1):
             wanted = shape_text(scores[1:])
             raise ShapeError(
                 f"`bias` {shape_text(bias.shape[1:])} does not fit the scores {wanted} of `query` and `key`",

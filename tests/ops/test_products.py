@@ -68,6 +68,8 @@ def test_a_bias_is_added_to_the_scores() -> None:
     ("attention", ((1, 4, 8), (1, 5, 8), (1, 5, 8), (1, 5, 4)),
      "`bias` (5, 4) does not fit the scores (4, 5) of `query` and `key`",
      "give it the shape (4, 5), or 1 in a dim"),
+    ("attention", ((2, 4, 8), (2, 5, 8), (2, 5, 8), (1, 4, 5)), "`query` and `bias` disagree in batch: 2 and 1 for each sample", None),
+    ("attention", ((2, 4, 8), (1, 5, 8), (1, 5, 8)), "`query` and `key` disagree in batch: 2 and 1 for each sample", None),
 ])  # fmt: skip
 def test_words(name: str, shapes: tuple[tuple[int, ...], ...], message: str, hint: str | None) -> None:
     error = failure(name, *shapes)

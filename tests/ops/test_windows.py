@@ -64,7 +64,7 @@ def test_largest_kernel_fits(size: int, window: Window) -> None:
 
 
 # Hints that ask for an edit elsewhere, so that no field of this op can follow them.
-ELSEWHERE = re.compile(r"remove|put `(?:flatten|conv2d: )|put it|write `\w+(?:: 1)?`|bring them|end (?:input|the memory)")
+ELSEWHERE = re.compile(r"remove|put `(?:flatten|conv2d: )|put it|write `\w+(?:: 1)?`|bring them|give it the shape|end (?:input|the memory)")
 FIELD = re.compile(r"(\w+) to (?:at (?:least|most) )?(\[.*?\]|[\d.e-]+|zeros|false)")
 
 
