@@ -80,7 +80,7 @@ def test_same_padding_with_a_stride_in_a_block_is_half_of_every_call_s_kernel():
     ("conv2d: [64, 3]", "write `conv2d: {out_channels: 64, kernel_size: 3}`"),
 ])
 def test_lists_of_arguments_where_the_input_is_not_known(layer, hint):
-    """As after another mistake: a window of 128 is then hardly meant."""
+    """As after another mistake: nobody means a window of 128 then."""
     found = archspec.check(f"{IMAGE}stages: {{a: [conv: 64, {layer}]}}\n")
     assert [str(one.hint).partition("; two layers")[0] for one in found if one.code == "SPEC021"] == [hint]
 
