@@ -15,7 +15,7 @@ from archspec.ops.traits import FeaturesLast, Projects
 from archspec.types import UNKNOWN, ShapeError, TensorType, is_unknown
 
 _PLAIN: Final = (int, float, bool, list)
-_WINDOW: Final = 11  # a larger number beside the input's channels is hardly the size of a window
+_WINDOW: Final = 11  # a larger number beside the input's channels is not taken for the size of a window
 
 
 class Meant(NamedTuple):

@@ -48,7 +48,7 @@ FAULTS = [
     Fault("a chain of comparisons compares each value with the first", "expressions/nodes.py",
           "            left = right\n", "",
           "expressions/test_values.py"),
-    Fault("an exponent without a sign is no number", "expressions/parser.py",
+    Fault("an exponent needs a sign", "expressions/parser.py",
           "(?:[eE][-+]?[0-9]+)?)", "(?:[eE][-+][0-9]+)?)",
           "expressions/test_values.py"),
     # Recipes
