@@ -16,7 +16,7 @@ from archspec.analysis.timing import predict_times
 from archspec.api import load
 from archspec.calibrate.pace import Effort, Pace, series
 from archspec.calibrate.sample import Run
-from archspec.devices.calibration import Calibration
+from archspec.devices.calibration import Calibration, factor_name
 from archspec.devices.models import CalibratedModel
 from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
@@ -27,45 +27,53 @@ _PATIENCE: Final = 2.0  # seconds that it waits for undisturbed moments
 
 
 class Networks:
-    """Training steps of some networks.
+    """Training steps and forward passes of some networks.
 
     They are measured several times, between kernels: on a virtual machine memory is slower in some minutes, which the
     pace of small kernels does not show.
     """
 
     def __init__(self, device: torch.device, precisions: Iterable[Precision]) -> None:
-        self._steps = [_Step(device, precision, spec, batch) for precision in precisions for spec, batch in (
+        self._networks = [_Network(device, precision, spec, batch) for precision in precisions for spec, batch in (
             (_usual(16), 16), (_usual(32), 4), (_usual(64), 2), (_separable(), 4), (_late(), 4),
         )]
 
     def measure(self, pace: Pace) -> None:
-        """Measure all steps once more."""
+        """Measure all passes once more."""
         with torch.enable_grad():
-            for step in self._steps:
-                step.seconds.append(undisturbed(step.run, step.precision, pace, LONG))
+            for network in self._networks:
+                for name, seconds in network.seconds.items():
+                    enough = LONG if name == "step" else LONG / 3
+                    seconds.append(undisturbed(network.passes[name], network.precision, pace, enough))
 
     def factors(self, calibration: Calibration) -> dict[str, float]:
-        """By precision, how much longer kernels take in a network than alone: the geometric mean of the networks."""
+        """How much longer kernels take in a network than alone: the geometric mean of the networks.
+
+        By `factor_name` of the precision and pass.
+        """
         ratios: dict[str, list[float]] = {}
-        for step in self._steps:
-            ratios.setdefault(step.precision, []).append(median(step.seconds) / step.predicted_seconds(calibration))
-        return {precision: max(0.5, min(4.0, geometric_mean(found))) for precision, found in ratios.items()}
+        for network in self._networks:
+            for name, predicted in network.predicted_seconds(calibration).items():
+                ratio = median(network.seconds[name]) / predicted
+                ratios.setdefault(factor_name(network.precision, training=name == "step"), []).append(ratio)
+        return {name: max(0.5, min(4.0, geometric_mean(found))) for name, found in ratios.items()}
 
 
-class _Step:
-    """The training step of a network, and the seconds that it was seen to take."""
+class _Network:
+    """A network, and the seconds that each of its passes was seen to take."""
 
     def __init__(self, device: torch.device, precision: Precision, spec: Mapping[str, Any], batch: int) -> None:
-        self.precision, self.seconds = precision, list[float]()
+        self.precision = precision
         self._setting = setting(load(spec).graph, batch, "float32", device, Settings(precision))
-        self.run = Workload(self._setting).passes["step"]
+        self.passes = Workload(self._setting).passes
+        self.seconds: dict[str, list[float]] = {name: [] for name in self.passes}
 
-    def predicted_seconds(self, calibration: Calibration) -> float:
-        """By the times of its kernels."""
+    def predicted_seconds(self, calibration: Calibration) -> dict[str, float]:
+        """Of each pass, by the times of its kernels."""
         found = resources(self._setting.graph, simulated(self._setting, training=True))
-        step = predict_times(found, CalibratedModel(calibration)).step
-        assert step is not None
-        return step.milliseconds / 1000
+        predicted = predict_times(found, CalibratedModel(calibration))
+        assert predicted.step is not None
+        return {"forward": predicted.forward.milliseconds / 1000, "step": predicted.step.milliseconds / 1000}
 
 
 def undisturbed(run: Run, precision: Precision, pace: Pace, enough: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -56,7 +57,9 @@ _BESIDES: Final = 26.0  # seconds of all else during which it waits for undistur
 _SMALL: Final = 0.04  # seconds of each pass of a small network
 APART: Final = 256 << 20  # bytes that a kernel's turns touch on a GPU: several times its caches
 PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "bf16")
-_BEFORE: Final = 0.7  # the part of the time in which all passes over memory and dilated convolutions are measured
+_MANY: Final = 100  # kernels of a curve
+_FIRST: Final = 0.5  # the part of the time in which all products are measured of curves that have fewer,
+_BEFORE: Final = 0.7  # and all passes over memory, whose times follow from few
 _HOT: Final = 1 << 19  # elements of a pass whose data are in the caches
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
 # In fp32 and tf32 all but products takes as long.
@@ -134,14 +137,17 @@ def _calibration(machine: Machine, points: dict[str, list[Point]], launch_s: flo
 
 
 def _in_order(samples: Iterable[Sample]) -> list[Sample]:
-    """Shuffled, so that the deadline cuts off a part of every curve; but of products only, which have most kernels.
+    """Shuffled, so that the deadline cuts off a part of every curve, but first of those that have many kernels.
 
-    Dilated ones are few.
+    Dilated ones are few in each.
     """
-    draw = random.Random(0).random  # noqa: S311  # not for secrets
+    samples, draw = list(samples), random.Random(0).random  # noqa: S311  # not for secrets
+    kernels = Counter(sample.curve for sample in samples)
 
     def place(sample: Sample) -> float:
-        return draw() * (1 if sample.work.macs and sample.work.dilation == 1 else _BEFORE)
+        if not sample.work.macs:
+            return _BEFORE * draw()
+        return draw() * (1 if kernels[sample.curve] >= _MANY and sample.work.dilation == 1 else _FIRST)
 
     return sorted(samples, key=place)
 
@@ -153,13 +159,15 @@ def _torch() -> str:
 def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) -> Iterator[Sample]:
     for precision in PRECISIONS:
         for layout, dense, rare, late, grouped, large, wide in (
-            ("nchw", 124, 24, 60, 66, 24, 24), ("nhwc", 36, 6, 12, 48, 6, 8),
+            ("nchw", 124, (24, 10), 60, 66, 24, 24), ("nhwc", 36, (6, 2), 12, 48, 6, 8),
         ):
             place = Place(device, precision, layout)
             yield from convolutions(place, late_shapes(late, most_macs))
             yield from convolutions(place, convolution_shapes(dense, most_macs))
-            yield from convolutions(place, convolution_shapes(rare, most_macs, dense_kinds=RARE_KINDS))
+            yield from convolutions(place, convolution_shapes(rare[0], most_macs, dense_kinds=RARE_KINDS))
             yield from convolutions(place, convolution_shapes(large, 12 * most_macs, least=most_macs))
+            large_rare = convolution_shapes(rare[1], 12 * most_macs, least=most_macs, dense_kinds=RARE_KINDS)
+            yield from convolutions(place, large_rare)
             yield from convolutions(place, wide_shapes(wide, 7 * most_macs))
             yield from convolutions(place, convolution_shapes(grouped, most_macs / 16, grouped=True))
             yield from convolutions(place, convolution_shapes(late // 4, 2e6, least=2e4))

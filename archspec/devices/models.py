@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from functools import cache
-from math import exp, log, log2, sqrt
+from math import exp, log, sqrt
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
 
+from archspec.devices.among import Among, among
 from archspec.devices.calibration import (
     HOST_PASS,
     HOST_STEP,
@@ -23,7 +24,6 @@ from archspec.devices.gpu import Circumstances, Enqueued, GpuModel, Timed, queue
 from archspec.devices.work import KernelLike, Work, signature, work_of
 
 FITTED: Final = Path(__file__).with_name("fitted.json")
-_NEAR: Final = 2.0  # doublings between data that are all in the caches and those of which none are
 DEVIATIONS: Final = 1.2816  # of a normal distribution, within which 80 % lie
 # Of the logarithm of a whole network's time on a calibrated machine, besides the errors of its kernels: what
 # `benchmarks/predict.py` measures where other virtual machines change the pace.
@@ -127,14 +127,14 @@ class CalibratedModel:
         if self.calibration.machine.device != "cpu":
             return self._queued(kernels, circumstances)
         kernels = list(kernels)
-        hot = self._hot(kernels)
+        place = among(kernels, circumstances, self.calibration)
         times, known = list[KernelTime](), dict[tuple[object, ...], KernelTime]()
         for kernel in kernels:
             key = signature(kernel)
             time = known.get(key)
             if time is None:
                 wait = self._call_seconds(kernel, circumstances)
-                timed, name = self._kernel(kernel, circumstances, hot)
+                timed, name = self._kernel(kernel, circumstances, place)
                 time = known[key] = KernelTime(timed.seconds + wait, _bound(wait, timed), name)
             times.append(time)
         if times:
@@ -152,21 +152,21 @@ class CalibratedModel:
         costs = self.calibration.host_us
         return 1e-6 * (costs.get(HOST_PASS, 0.0) + (costs.get(HOST_STEP, 0.0) if circumstances.training else 0.0))
 
-    def _kernel(self, kernel: KernelLike, circumstances: Circumstances, hot: float = 0.0) -> tuple[Timed, str]:
-        """The time of a kernel in a network, and the curve behind it. hot: see `_hot`."""
+    def _kernel(self, kernel: KernelLike, circumstances: Circumstances, place: Among) -> tuple[Timed, str]:
+        """The time of a kernel in a network, and the curve behind it."""
         work = work_of(kernel)
-        if not hot or work.pixels:
-            return self._alone(kernel.name, work, circumstances)
-        near = self._alone(kernel.name, work._replace(hot=True), circumstances)
-        if hot == 1:
-            return near
-        far = self._alone(kernel.name, work, circumstances)
-        most, name = near if hot > 0.5 else far
-        factor = near[0].seconds ** hot * far[0].seconds ** (1 - hot) / most.seconds
-        return Timed(*[factor * seconds for seconds in most]), name
+        hot = 0.0 if work.pixels else place.hot_products if work.macs else place.hot_passes
+        found, name = self._alone(kernel.name, work._replace(hot=True) if hot else work, circumstances)
+        factor = place.factor
+        if 0 < hot < 1:
+            far, of_far = self._alone(kernel.name, work, circumstances)
+            seconds = found.seconds**hot * far.seconds ** (1 - hot)
+            found, name = (found, name) if hot > 0.5 else (far, of_far)
+            factor *= seconds / found.seconds
+        return Timed(*[factor * seconds for seconds in found]), name
 
     def _alone(self, name: str, work: Work, circumstances: Circumstances) -> tuple[Timed, str]:
-        """The same, with its data in the caches or not."""
+        """The time of a kernel by its curve, with its data in the caches or not."""
         name = kind_of(name, work)
         key = name, work.low, work.nhwc, work.hot, circumstances
         chosen = self._chosen.get(key)
@@ -176,8 +176,7 @@ class CalibratedModel:
         known = self._known.get((name, work))
         if known is None:
             known = self._known[name, work] = _on(curve, work)
-        factor = self.calibration.factors.get(circumstances.precision, 1.0)
-        return Timed(*[factor * seconds for seconds in known]), name
+        return known, name
 
     def _queued(self, kernels: Iterable[KernelLike], circumstances: Circumstances) -> list[KernelTime]:
         """The times on a GPU, beside a host that needs its own time for each call."""
@@ -192,31 +191,24 @@ class CalibratedModel:
 
     def _enqueued(self, kernel: KernelLike, circumstances: Circumstances) -> Enqueued:
         issued = self._call_seconds(kernel, circumstances) + self._issue_seconds(kernel, circumstances)
-        return Enqueued(issued, *self._kernel(kernel, circumstances))
+        return Enqueued(issued, *self._alone(kernel.name, work_of(kernel), circumstances))
 
     def known_seconds(self, kernels: Sequence[KernelLike], circumstances: Circumstances) -> float:
         """Of a pass without the costs of calls: a CPU's kernels, or what `_issue_seconds` says of a GPU's host."""
         if self.calibration.machine.device == "cpu":
-            hot = self._hot(kernels)
-            return sum([self._kernel(kernel, circumstances, hot)[0].seconds for kernel in kernels])
+            place = among(kernels, circumstances, self.calibration)
+            return sum([self._kernel(kernel, circumstances, place)[0].seconds for kernel in kernels])
         return sum([self._issue_seconds(kernel, circumstances) for kernel in kernels])
-
-    def _hot(self, kernels: Sequence[KernelLike]) -> float:
-        """How far what kernels read and write is in the caches: 1/2 where a step keeps as much as they hold."""
-        if not self.calibration.cache_bytes:
-            return 0.0
-        doublings = log2(self.calibration.cache_bytes / max(_kept(kernels), 1))
-        return min(max(0.5 + doublings / _NEAR, 0.0), 1.0)
 
     def _issue_seconds(self, kernel: KernelLike, circumstances: Circumstances) -> float:
         """What the host of a GPU takes for the kernels of a convolution, besides torch's call."""
         if "convolution" not in kernel.name or kernel.name == "convolution_backward_bias":
             return 0.0
-        _, name = self._kernel(kernel, circumstances)
+        work = work_of(kernel)
+        _, name = self._alone(kernel.name, work, circumstances)
         curve = self.calibration.curves.get(host_curve(name))
         if curve is None:
             return 0.0
-        work = work_of(kernel)
         known = self._known.get((host_curve(name), work))
         if known is None:
             known = self._known[host_curve(name), work] = _on(curve, work)
@@ -275,14 +267,6 @@ _LIKE: Final = {
     "adaptive_avg_pool2d": ("mean",), "log_softmax": ("softmax",),
     "log_softmax_backward": ("softmax_backward",), "relu6": ("relu",), "relu6_backward": ("relu_backward",),
 }
-
-
-def _kept(kernels: Sequence[KernelLike]) -> int:
-    """About the bytes that a pass keeps: what forward writes, and what the optimizer reads, or else the weights."""
-    forward = [kernel for kernel in kernels if kernel.direction == "forward"]
-    weights = sum([kernel.read_bytes for kernel in kernels if kernel.direction == "optimizer"])
-    weights = weights or sum([kernel.read_bytes for kernel in forward if kernel.macs])
-    return weights + sum([kernel.written_bytes for kernel in forward])
 
 
 def _on(curve: Curve, work: Work) -> Timed:

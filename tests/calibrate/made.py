@@ -23,4 +23,4 @@ def few_kernels() -> Calibration:
     for sample in (*convolutions(place, convolution_shapes(4, 1e6)), *products(place, 4, 1e6)):
         points.setdefault(sample.curve, []).append(Point(sample.work, 1e-4 + roof(sample.work, 1e10, 1e10)))
     made = _calibration(this_machine()[-1], points)
-    return replace(made, factors={"fp32": 1.0, "bf16": 1.0}, pace_ms={"product": 1.0, "sum": 1.0}, cache_bytes=1 << 20)
+    return replace(made, pace_ms={"product": 1.0, "sum": 1.0}, cache_bytes=1 << 20)

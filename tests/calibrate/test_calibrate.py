@@ -194,17 +194,22 @@ def test_every_kernel_of_the_shipped_specs_has_a_curve(made: Calibration) -> Non
                     assert time.curve.startswith(f"{kernel.name}/")
 
 
-def test_the_median_of_a_networks_steps_counts(made: Calibration, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_median_of_a_networks_passes_counts(made: Calibration, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny = {"archspec": 1, "input": [4], "stages": {"a": [{"linear": 3}]}}
     for name in ("_usual", "_separable", "_late"):
         monkeypatch.setattr(factor_module, name, lambda *_: tiny)
     plain = factor_module.Networks(CPU, ("fp32",))
     for seconds in (0.6e-3, 9e-3, 0.5e-3):
-        monkeypatch.setattr(factor_module, "undisturbed", lambda *_, seconds=seconds: seconds)
+        taken = {"forward": seconds / 5, "step": seconds}
+        monkeypatch.setattr(factor_module, "undisturbed", lambda run, *_, taken=taken: taken[run.__name__])
         plain.measure(factor_module.Pace(Ticks(0.05)))
-    expected = geometric_mean([0.6e-3 / step.predicted_seconds(made) for step in plain._steps])
-    assert 0.5 < expected < 4
-    assert plain.factors(made) == {"fp32": pytest.approx(expected)}
+    predicted = [network.predicted_seconds(made) for network in plain._networks]
+    expected = {
+        "fp32": geometric_mean([0.6e-3 / seconds["step"] for seconds in predicted]),
+        "fp32/evaluation": geometric_mean([0.6e-3 / 5 / seconds["forward"] for seconds in predicted]),
+    }
+    assert all(0.5 < factor < 4 for factor in expected.values())
+    assert plain.factors(made) == pytest.approx(expected)
 
 
 def test_networks_are_measured_before_between_and_after_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

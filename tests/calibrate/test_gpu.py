@@ -136,15 +136,15 @@ def test_a_calibrated_gpu_takes_the_time_of_the_slower_of_host_and_device(slow: 
     calls = host_calls(kernels, training=True)
     cost = 1e5 if slow == "host" else 1e-3
     calibration = Calibration(
-        Machine("a CPU", "a GPU", 1, "2"), curves, {"tf32": 1.5}, {}, 1.0, 1.0, "2026-01-01",
+        Machine("a CPU", "a GPU", 1, "2"), curves, {}, {}, 1.0, 1.0, "2026-01-01",
         host_us=dict.fromkeys(calls, cost),
     )
     model = CalibratedModel(calibration)
     found = {p: predict(kernels, model, Circumstances(p, False, True)) for p in ("fp32", "tf32")}
     device = {
-        p: 1000 * factor * sum(
+        p: 1000 * sum(
             k.macs / (rate if k.macs else 1e9) + (k.read_bytes + k.written_bytes) / 1e9 + 1e-6 for k in kernels)
-        for p, rate, factor in (("fp32", 1e8, 1.0), ("tf32", 1e9, 1.5))
+        for p, rate in (("fp32", 1e8), ("tf32", 1e9))
     }
     host = cost * calls.total() / 1000
     for precision, prediction in found.items():

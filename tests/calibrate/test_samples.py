@@ -20,12 +20,8 @@ from archspec.calibrate.products import (
     products,
     wide_shapes,
 )
-from archspec.calibrate.regression import Point, fit_curve
 from archspec.calibrate.run import _in_order
 from archspec.calibrate.sample import Place, in_caches
-from archspec.devices.calibration import Calibration, Machine
-from archspec.devices.gpu import Circumstances
-from archspec.devices.models import CalibratedModel
 from archspec.devices.work import work_of
 from archspec.execution import Setting, execute
 
@@ -129,36 +125,6 @@ def test_the_caches_hold_what_is_read_again_at_the_rate_of_little_memory() -> No
         assert read[0] == 18
 
 
-def test_data_are_hot_where_a_pass_keeps_less_than_the_caches_hold() -> None:
-    """So that the weights of a small network come from the caches, and those of a large one from memory."""
-    place, curves = Place(CPU, "fp32"), {}
-    layers = [*linears(place, 2, 1e6), *in_caches(linears(place, 2, 1e6), place)]
-    points = [Point(s.work, 1e-4 if s.work.hot else 2e-4) for s in layers]
-    curves["addmm/fp32"] = fit_curve(points, 1e12, 1e12)
-    for samples, seconds in ((passes(place, 1 << 12), 2e-4), (in_caches(passes(place, 1 << 12), place), 1e-4)):
-        updates = [s for s in samples if s.name == "sgd"]
-        curves[updates[0].curve] = fit_curve([Point(s.work, seconds) for s in updates], 1e12, 1e12)
-    kernels = execute(archspec.load("lenet").graph, Setting(2)).kernels
-    circumstances, times = Circumstances("fp32", False, True), {}
-    kept = sum(kernel.written_bytes for kernel in kernels if kernel.direction == "forward")
-    kept += sum(kernel.read_bytes for kernel in kernels if kernel.direction == "optimizer")
-    for nbytes in (kept // 4, kept, 1 << 30):
-        model = CalibratedModel(Calibration(
-            Machine("a CPU", "cpu", 1, "2"), curves, {}, {"fp32": 1000.0}, 1000.0, 1.0, "2026-01-01", cache_bytes=nbytes))
-        found = model.times(kernels, circumstances)
-        times[nbytes] = {
-            name: sum(t.seconds for kernel, t in zip(kernels, found, strict=True) if kernel.name in names)
-            for name, names in (("products", ("addmm", "mm")), ("update", ("sgd",)))
-        }
-        # What calls cost is what is left of a pass beside just these times.
-        assert model.known_seconds(kernels, circumstances) == pytest.approx(sum(time.seconds for time in found))
-    far, between, near = times.values()
-    assert near["update"] == pytest.approx(far["update"] / 2)
-    for name in far:
-        assert near[name] < 0.7 * far[name]
-        assert between[name] == pytest.approx((near[name] * far[name]) ** 0.5, rel=0.05)
-
-
 def test_kernels_whose_data_are_in_the_caches_share_their_inputs() -> None:
     """A pass over memory reads what the others have read, and has a curve of its own; a product has its own weights."""
     place, places = Place(CPU, "fp32"), []
@@ -174,13 +140,18 @@ def test_kernels_whose_data_are_in_the_caches_share_their_inputs() -> None:
     assert len(set(places[0])) == 3
 
 
-def test_a_deadline_cuts_products_alone() -> None:
-    """Passes over memory and dilated convolutions are few: all are among the first kernels, and products among all."""
+def test_a_deadline_cuts_curves_of_many_kernels_alone() -> None:
+    """Passes over memory, depthwise and dilated convolutions are few: all are among the first kernels, others among all."""
     place = Place(CPU, "fp32")
-    samples = [*convolutions(place, late_shapes(60, 1e7)), *convolutions(place, wide_shapes(8, 1e8)), *passes(place, 1 << 14)]
+    few = [
+        *convolutions(place, wide_shapes(8, 1e8)), *convolutions(place, convolution_shapes(20, 1e6, grouped=True)),
+        *passes(place, 1 << 14),
+    ]
+    samples = [*convolutions(place, late_shapes(60, 1e7)), *few]
     order = _in_order(samples)
     assert {id(sample) for sample in order} == {id(sample) for sample in samples}
+    many = "convolution/fp32/nchw"
     last = order[-len(order) // 8 :]
-    assert all(sample.work.macs and sample.work.dilation == 1 for sample in last)
+    assert all(sample.curve == many and sample.work.dilation == 1 for sample in last)
     first = order[: len(order) // 2]
-    assert sum(sample.work.macs > 0 for sample in first) > 30
+    assert sum(sample.curve == many for sample in first) > 30
