@@ -7,9 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archspec.cli.console import result_console
+import click
+
+from archspec.cli.console import result_console, tell
 from archspec.cli.json_output import print_json
+from archspec.cli.output_file import save_output
 from archspec.printing.plain import NARROW, TIGHT, show_lines
+from archspec.printing.profile_table import fit
 from archspec.text import bytes_text, clean, figures_text
 
 if TYPE_CHECKING:
@@ -39,11 +43,13 @@ def sweep(
     if as_json:
         print_json({"format": 1, "name": loaded.name, "batch_sizes": [row.to_json() for row in rows]})
     elif as_csv:
-        sys.stdout.write(csv_text(rows))
+        click.echo(csv_text(rows), nl=False)
     else:
         console = result_console()
         show_lines(console, "\n".join(_heading(loaded.name, rows)))
-        console.print(_table(rows, samples, wide=console.width >= NARROW))
+        table = _table(rows, samples, wide=console.width >= NARROW)
+        fit(table, len(table.columns) - 1, console)
+        console.print(table)
         show_lines(console, "\n".join(_notes(rows, samples)))
     if output is not None:
         save_picture(rows, f"{loaded.name}: speed and memory against the batch size", samples, output)
@@ -52,10 +58,9 @@ def sweep(
 def save_picture(rows: Sequence[PictureRow], title: str, samples: str, output: Path) -> None:
     """Draw the curves into a file, and name it on stderr."""
     from archspec.printing.batches_svg import batches_svg
-    from archspec.train.run_dir.full_disk import save_text
 
-    save_text("the picture", output, batches_svg(rows, title, samples))
-    sys.stderr.write(f"{output}\n")
+    save_output("the picture", output, batches_svg(rows, title, samples))
+    tell(str(output))
 
 
 def _heading(name: str, rows: Sequence[BatchRow]) -> Iterator[str]:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from archspec.cli.output_file import save_output
+from archspec.text import clean
+
 if TYPE_CHECKING:
     from archspec.results.record import RunRecord
     from archspec.train.report.curves import Curve
@@ -32,6 +35,8 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
     from archspec.train.report.curves import NAME, curves_svg
     from archspec.train.run_dir.full_disk import save_text
 
+    if text and output is not None:
+        raise click.UsageError("--text draws in the terminal, -o into a file: leave one of them out")
     if output is not None and output.suffix.lower() != ".svg":
         raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg")
     records = require_runs(find_runs(folder_of_runs(path) for path in paths), paths)
@@ -46,8 +51,9 @@ def command(paths: tuple[Path, ...], output: Path | None, text: bool) -> None:
         return
     title = curves[0].name if len(curves) == 1 else f"{len(curves)} runs"
     path = output or (records[0].path / NAME if len(records) == 1 else Path(NAME))
-    save_text("the picture", path, curves_svg(curves, title))
-    click.echo(str(path))
+    save = save_text if output is None else save_output  # nothing in a run's folder leads out of it
+    save("the picture", path, curves_svg(curves, title))
+    click.echo(clean(str(path)))
 
 
 def _names(records: Sequence[RunRecord]) -> list[str]:

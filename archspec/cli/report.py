@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from archspec.cli.console import tell
+from archspec.cli.output_file import save_output
 from archspec.diagnostics import plural
 from archspec.text import clean
 
@@ -53,13 +54,12 @@ def command(paths: tuple[Path, ...], output: Path, measure: str, title: str | No
 def _write(records: Sequence[RunRecord], output: Path, title: str, measure: str, reload_s: int = 0) -> str:
     """Write the page. Returns a description of it."""
     from archspec.results.report.page import report_html
-    from archspec.train.run_dir.full_disk import save_text
 
     if len(records) > MOST:
         raise click.UsageError(f"{len(records):,} runs are too many for one page (limit {MOST:,}): name some of them")
     text = report_html(records, title=title, measure=measure, reload_s=reload_s)
-    save_text("the page", output, text)
-    return f"{len(text) / 1000:.0f} KB"
+    save_output("the page", output, text)
+    return f"{len(text.encode()) / 1000:.0f} KB"
 
 
 def _watch(reader: Reader, output: Path, title: str, measure: str) -> None:

@@ -9,6 +9,7 @@ import click
 
 from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.options import Reading, SpecPath, input_option, spec_options
+from archspec.cli.output_file import save_output
 from archspec.cli.static_options import chosen_setting, examine_with_optimizer, predicted_times, setting_options
 from archspec.text import clean
 
@@ -152,6 +153,9 @@ def _form(output: Path | None, form: str | None) -> str:
     """The form that is asked for by name or by the ending of the output."""
     ending = output.suffix.lower().removeprefix(".") if output is not None and output != STDOUT else ""
     if form is not None:
+        if ending in FORMS and ending != form:
+            raise click.UsageError(f"{output}: the name ends in .{ending}, but --format is {form}: leave --format out, "
+                                   f"or name a file that ends in .{form}")
         return form
     if ending and ending not in FORMS:
         raise click.UsageError(f"{output}: the output is an SVG file or an HTML page: give it a name that ends in .svg "
@@ -160,11 +164,9 @@ def _form(output: Path | None, form: str | None) -> str:
 
 
 def _write(text: str, output: Path) -> None:
-    from archspec.train.run_dir.full_disk import save_text
-
     if output == STDOUT:
         click.echo(text, nl=False)
         return
-    save_text("the picture", output, text)
+    save_output("the picture", output, text)
     tell(f"{len(text.encode()) / 1000:.0f} KB")
     click.echo(clean(str(output)))

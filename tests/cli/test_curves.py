@@ -45,6 +45,7 @@ def test_the_terminal_shows_them_too(cli):
     ("arguments", "said"),
     [
         (["runs", "-o", "x.png"], "x.png: the picture is an SVG file: give it a name that ends in .svg"),
+        (["runs", "--text", "-o", "x.svg"], "--text draws in the terminal, -o into a file"),
         (["empty"], "there is no run in empty"), (["nowhere"], "'nowhere' does not exist"),
     ],
 )

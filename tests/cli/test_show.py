@@ -38,6 +38,7 @@ def test_options_change_the_picture(cli):
 
 @pytest.mark.parametrize(("words", "message"), [
     (["-o", "net.png"], "net.png: the output is an SVG file or an HTML page"),
+    (["-o", "net.svg", "--format", "html"], "net.svg: the name ends in .svg, but --format is html"),
     (["--color", "money"], "'money' is not one of"),
     (["--depth", "-1"], "-1"),
     (["-o", "net.html", "--direction", "right"], "--direction right is for SVG files"),

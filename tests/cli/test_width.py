@@ -6,6 +6,7 @@ import io
 import re
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -92,3 +93,18 @@ def test_measured_layers(spec: Path | None, by_time: bool) -> None:
             for row, line in zip(rows, lines[start:], strict=False):
                 assert f" ×{row.copies} " in line if row.copies > 1 else "×" not in line
                 assert row.name.rpartition(".")[2][:4] in line
+
+
+def test_measured_batch_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = SimpleNamespace(
+        forward_ms=123456.7, step_ms=1234567.8, device_name="a CPU", device="cpu", torch_version="2", loss="a loss", optimizer="SGD",
+    )
+    rows = [
+        SimpleNamespace(batch_size=size, measured=times, images_per_s=1.25e9, peak_bytes=1023 << 30, trains=True, problem=None)
+        for size in (1, 10**7)
+    ]
+    monkeypatch.setattr("archspec.profile.batches.sweep_batches", lambda *_, **__: rows)
+    lines = printed(monkeypatch, "profile", "lenet", "--batch-size", "1,10000000")
+    assert max(map(len, lines)) <= 80
+    for figure in ("10000000", "123,457 ms", "1,234,568 ms", "1,250,000,000", "1023.00 GiB"):
+        assert sum(figure in line for line in lines) >= 1
