@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from archspec.cli.console import result_console
+from archspec.cli.json_output import print_json
 from archspec.cli.options import json_option
 from archspec.diagnostics import plural
 
@@ -37,12 +37,19 @@ def command(paths: tuple[Path, ...], measure: str, baseline: int | None, form: s
     from archspec.results.compare import compare
 
     check_measure(measure)
+    check_form(form, as_json=as_json)
     records = runs_of(paths)
     rows = len({record.digest for record in records})
     if baseline is not None and baseline > rows:
         raise click.UsageError(f"--baseline {baseline}: there {'is' if rows == 1 else 'are'} {plural(rows, 'row')}")
     comparison = compare(records, measure, None if baseline is None else baseline - 1)
     _show(comparison, "json" if as_json else form)
+
+
+def check_form(form: str, *, as_json: bool) -> None:
+    """Raise UsageError for `--json` beside another `--format`."""
+    if as_json and form not in ("table", "json"):
+        raise click.UsageError(f"--format {form} and --json exclude each other")
 
 
 def check_measure(name: str) -> None:
@@ -62,12 +69,13 @@ def _show(comparison: Comparison, form: str) -> None:
 
     writers: dict[str, Any] = {
         "markdown": formats.to_markdown, "latex": formats.to_latex, "csv": lambda c: formats.to_csv(c).rstrip("\n"),
-        "json": lambda c: json.dumps(formats.to_json(c), indent=2, ensure_ascii=False),
     }
-    if form in writers:
+    if form == "json":
+        print_json(formats.to_json(comparison))
+    elif form in writers:
         click.echo(writers[form](comparison))
-        return
-    print_comparison(comparison)
+    else:
+        print_comparison(comparison)
 
 
 def print_comparison(comparison: Comparison) -> None:

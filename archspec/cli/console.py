@@ -42,14 +42,10 @@ def line_width(stream: TextIO) -> int | None:
 
 def result_console() -> Console:
     """The console for tables on stdout: as wide as the terminal; plain text if there is none."""
-    from rich.console import Console
-
-    from archspec.printing.plain import PIPED
+    from archspec.printing.plain import PIPED, console_of
 
     terminal = sys.stdout.isatty()
-    return Console(
-        width=None if terminal else PIPED, color_system="auto" if coloured(sys.stdout) else None, highlight=False
-    )
+    return console_of(width=None if terminal else PIPED, color_system="auto" if coloured(sys.stdout) else None)
 
 
 def styled(text: str, *styles: str, on: bool) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
+from math import isfinite
 from typing import Any, Final
 
 import click
@@ -33,11 +35,25 @@ def note_printed() -> None:
 
 
 def json_text(data: Mapping[str, Any]) -> str:
-    """JSON for stdout. Characters that its encoding may lack are escaped."""
+    """JSON for stdout. Characters that its encoding may lack are escaped; NaN and infinity, which JSON lacks, are null.
+    """
     import json  # which plain text does without
 
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    return json.dumps(data, indent=2, ensure_ascii=not encoding.startswith("utf"))
+    write = partial(json.dumps, indent=2, ensure_ascii=not encoding.startswith("utf"), allow_nan=False)
+    try:
+        return write(data)
+    except ValueError:  # the loss of a run that diverged
+        return write(_finite(data))
+
+
+def _finite(value: Any) -> Any:
+    """The data with None for each number that is not finite."""
+    if isinstance(value, Mapping):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def print_failure(meta: Mapping[str, Any], diagnostics: Sequence[dict[str, Any]]) -> None:

@@ -34,12 +34,14 @@ def command(ctx: click.Context, file: Path, form: str, as_json: bool) -> None:
 
     Trains nothing, and needs no torch. To train some of them, use `sample` in the sweep file.
     """
+    from archspec.cli.compare import check_form
     from archspec.cli.stdin import read_stdin
     from archspec.source import DEFAULT_LIMITS
     from archspec.sweep.check import mistakes
     from archspec.sweep.population import population
     from archspec.sweep.read import read_sweep
 
+    check_form(form, as_json=as_json)
     read_stdin([str(file)], DEFAULT_LIMITS)
     found = population(read_sweep(file), str(file))
     print_diagnostics(mistakes(found.invalid))
@@ -83,7 +85,8 @@ def _print_table(found: Population) -> None:
     add_columns(table, columns, widths)
     for k, row in enumerate(rows):
         table.add_row(*(Text(row[column]) for column in widths), style="bold" if k in titles else None)
-    console.print(table)
+    if rows:
+        console.print(table)
     if rest := [column.head for k, column in enumerate(columns) if k not in widths]:
         show_lines(console, f"no room for {'; '.join(rest)} (`--format csv` has all)")
     left_out = f"; `where` leaves out {found.left_out:,}" if found.left_out else ""

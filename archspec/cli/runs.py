@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from math import isnan
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
 from archspec.cli.console import result_console, tell
+from archspec.cli.json_output import print_json
 from archspec.cli.options import COUNT, json_option
-from archspec.diagnostics import plural
+from archspec.diagnostics import one_line, plural
+from archspec.text import clean
 
 _MEMORY: Final = "peak_memory_bytes"
 _COLUMNS: Final = (
@@ -47,13 +50,14 @@ def command(
     """
     ctx.obj = root
     if ctx.invoked_subcommand is not None:
+        _refuse_listing(ctx, ctx.invoked_subcommand)
         return
     rows = chosen(root, where, rebuild=rebuild)
     if sort is not None:
         rows = in_order(rows, sort)
     shown = rows[:limit] if limit else rows
     if as_json:
-        click.echo(json.dumps({"format": 1, "root": str(root), "runs": shown}, indent=2, ensure_ascii=False))
+        print_json({"format": 1, "root": str(root), "runs": shown})
         return
     if not rows:
         tell(f"no run in {root}" + (" matches the condition" if where else ""))
@@ -61,6 +65,17 @@ def command(
     _show(shown)
     if len(shown) < len(rows):
         click.echo(f"{len(shown)} of {plural(len(rows), 'run')}")
+
+
+def _refuse_listing(ctx: click.Context, subcommand: str) -> None:
+    """Raise UsageError for options of the list, which a subcommand would silently ignore."""
+    from click.core import ParameterSource
+
+    for name in ("where", "sort", "limit", "rebuild", "as_json"):
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            flag = name.removeprefix("as_")
+            raise click.UsageError(f"--{flag} before `{subcommand}` is for the list of runs: leave it out, or see "
+                                   f"`archspec runs {subcommand} --help`")
 
 
 def chosen(root: Path, where: str | None, *, rebuild: bool = False) -> list[dict[str, Any]]:
@@ -80,15 +95,17 @@ def chosen(root: Path, where: str | None, *, rebuild: bool = False) -> list[dict
 
 
 def in_order(rows: list[dict[str, Any]], sort: str) -> list[dict[str, Any]]:
-    """The rows sorted by a field. Rows without it come last."""
+    """The rows sorted by a field. Rows without it come last, and those where it is not a number."""
     from archspec.results.where import check_fields, field_of
 
     name = sort.removeprefix("-")
     check_fields(f"{name} = x", rows)
-    have = [row for row in rows if field_of(row, name) is not None]
-    numbers = all(isinstance(field_of(row, name), (int, float)) for row in have)
-    have.sort(key=lambda row: (float if numbers else str)(field_of(row, name)), reverse=sort.startswith("-"))
-    return have + [row for row in rows if field_of(row, name) is None]
+    values = [field_of(row, name) for row in rows]
+    known = [value is not None and not (isinstance(value, float) and isnan(value)) for value in values]
+    have = [k for k in range(len(rows)) if known[k]]
+    numbers = all(isinstance(values[k], (int, float)) for k in have)
+    have.sort(key=lambda k: (float if numbers else str)(values[k]), reverse=sort.startswith("-"))
+    return [rows[k] for k in dict.fromkeys([*have, *range(len(rows))])]
 
 
 def _show(rows: list[dict[str, Any]]) -> None:
@@ -128,7 +145,7 @@ def _cell(name: str, value: Any) -> str:
     from archspec.results.formats import number_text, value_text
 
     if name == "tags":
-        return ", ".join(value or [])
+        return value_text(", ".join(value or []))
     if name not in _NUMBERS or value is None:
         return value_text(value)
     if name == _MEMORY:
@@ -159,6 +176,8 @@ def tag(name: str, runs: tuple[Path, ...], off: bool) -> None:
     from archspec.results.index import read_tags, write_tags
     from archspec.results.record import is_run_folder
 
+    if not off and not name.strip():
+        raise click.UsageError("the tag is empty")
     for run in runs:
         if not is_run_folder(run):
             raise error("RUN360", f"there is no run in {run}", hint="name a folder that `archspec train` made")
@@ -176,13 +195,17 @@ def remove(ctx: click.Context, runs: tuple[Path, ...], where: str | None, yes: b
     from archspec.results.remove import check_removable, remove_run
 
     root: Path = ctx.obj
-    named = [*runs, *(root / row["path"] for row in (chosen(root, where) if where else []))]
-    if not named:
+    if not runs and not where:
         raise click.UsageError("name runs to remove, or a condition: --where 'epochs_done = 0'", ctx)
+    matching = [root / row["path"] for row in (chosen(root, where) if where else [])]
+    named = [*{run.resolve(): run for run in (*runs, *matching)}.values()]
+    if not named:
+        tell(f"no run in {root} matches the condition")
+        return
     for run in named:
         check_removable(run)
     for run in named:
-        click.echo(str(run))
+        click.echo(clean(one_line(str(run))))
     if not yes:
         click.confirm(f"Remove {plural(len(named), 'run')}?", abort=True, err=True)
     for run in named:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Sequence
@@ -16,7 +15,8 @@ from archspec.cli.console import print_diagnostics, tell
 from archspec.cli.doctoring import trials_option
 from archspec.cli.engines import Engines, engine_options
 from archspec.cli.failures import WRONG
-from archspec.cli.options import COUNT, json_option, plugin_option
+from archspec.cli.json_output import print_json
+from archspec.cli.options import COUNT, SpecPath, json_option, plugin_option
 from archspec.cli.seeds import Seeds, SeedsType
 from archspec.cli.tuning import Computing, trial_computing_options
 from archspec.diagnostics import plural
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command("sweep")
-@click.argument("file", metavar="FILE|SPEC")
+@click.argument("file", type=SpecPath(), metavar="FILE|SPEC")
 @click.option("--recipes", is_flag=True, help="The argument is a spec: train it with each of its recipes.")
 @click.option("--seeds", type=SeedsType(), metavar=SeedsType.name, help="Seeds, instead of the sweep's own: 3, or "
                                                                         "0,1,5.")
@@ -159,7 +159,10 @@ def _show_plan(found: Expansion, store: Store, engines: Engines, options: Sequen
 
     slots = engines.slots(found.trials)
     planned = plan(found, store, slots, engines.device, lambda trial: measure_starts(trial, options, slots.threads))
-    click.echo(json.dumps(planned.to_json(), indent=2, ensure_ascii=False) if as_json else planned.text())
+    if as_json:
+        print_json(planned.to_json())
+    else:
+        click.echo(planned.text())
     return planned
 
 
@@ -173,7 +176,7 @@ def _show_results(found: Expansion, results: dict[str, Result], store: Store, *,
     if as_json:
         missing = [trial.id for trial in found.trials if trial.id not in results]
         about = {"folder": str(store.folder), "missing": missing, "trials": [asdict(r) for r in results.values()]}
-        click.echo(json.dumps(to_json(comparison) | about, indent=2, ensure_ascii=False))
+        print_json(to_json(comparison) | about)
         return
     print_comparison(comparison)
     if any(result.status != "done" for result in results.values()):

@@ -8,7 +8,7 @@ import click
 
 from archspec.cli.failures import USAGE
 from archspec.cli.json_output import print_json
-from archspec.cli.options import json_option, plugin_option
+from archspec.cli.options import SpecPath, json_option, plugin_option
 from archspec.diagnostics import listing, one_line, plural
 from archspec.text import clean
 
@@ -30,7 +30,7 @@ def command(ctx: click.Context) -> None:
 
 @command.command("inspect")
 @click.argument("source")
-@click.option("--against", metavar="SPEC", help="Also show which tensors fit the network of SPEC.")
+@click.option("--against", type=SpecPath(), metavar="SPEC", help="Also show which tensors fit the network of SPEC.")
 @json_option
 @plugin_option
 def inspect(source: str, against: str | None, as_json: bool) -> None:

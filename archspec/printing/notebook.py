@@ -53,7 +53,10 @@ def _recorder() -> tuple[Console, list[Any]]:
             """See rich."""
             found.extend(x if isinstance(x, (Table, Text)) else self.render_str(str(x)) for x in objects or ("",))
 
-    return Recorder(width=UNLIMITED, color_system=None, force_terminal=False, highlight=False), found
+    console = Recorder(  # its texts are as `console_of` prints them
+        width=UNLIMITED, color_system=None, force_terminal=False, highlight=False, markup=False, emoji=False
+    )
+    return console, found
 
 
 def _lines(text: Text) -> list[list[Piece]]:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from archspec.diagnostics import one_line
 from archspec.results.compare import COMPARISON_FORMAT, MEASURES, SHOWN, Comparison, Group
-from archspec.text import bytes_text
+from archspec.text import bytes_text, clean
 from archspec.train.statistics import Statistic
 
 DIAGNOSIS: Final = "diagnosis"  # the title of the last column
@@ -44,7 +45,8 @@ def cells(comparison: Comparison, group: Group) -> list[str]:
     """A group's row, as text under `titles`."""
     varied = [value_text(group.values[key]) for key in comparison.varied]
     measures = [spread_text(group.figures.get(name), name) for name in shown_measures(comparison)]
-    return [*varied, count_text(group), *measures, delta_text(group, comparison), verdict_text(group), group.diagnosis]
+    verdict, diagnosis = verdict_text(group), clean(one_line(group.diagnosis))
+    return [*varied, count_text(group), *measures, delta_text(group, comparison), verdict, diagnosis]
 
 
 def count_text(group: Group) -> str:
@@ -87,14 +89,14 @@ def verdict_text(group: Group) -> str:
 
 
 def value_text(value: Any) -> str:
-    """A setting as a table shows it."""
+    """A setting or a name as a table shows it, on one line and without control characters."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
         return f"{value:g}"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)
+    return clean(one_line(json.dumps(value, ensure_ascii=False) if isinstance(value, (dict, list)) else str(value)))
 
 
 def to_markdown(comparison: Comparison) -> str:

@@ -61,6 +61,7 @@ def test_another_figure_and_another_baseline(cli):
     [
         (["runs", "--by", "test_acuracy"], "a similar name exists: test_accuracy"),
         (["runs", "--baseline", "4"], "--baseline 4: there are 3 rows"),
+        (["runs", "--format", "csv", "--json"], "--format csv and --json exclude each other"),
         (["empty"], "there is no run in empty"), (["nowhere"], "'nowhere' does not exist"),
         (["note.txt"], "note.txt is neither a folder of runs nor a sweep's file"),
         (["s.yaml"], "run `archspec sweep s.yaml`"), ([], "missing argument"),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from archspec.diagnostics import error
+from tests.results.helpers import make_run
 
 from .conftest import GOOD, ROOT, Cli
 
@@ -93,3 +94,16 @@ def test_it_is_json_in_any_encoding(folder: Path, encoding: str) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"},
     )
     assert "specs" in json.loads(listed.stdout.decode(encoding))
+
+
+@pytest.mark.parametrize("command", [["runs"], ["compare", "runs"], ["sweep", "s.yaml", "--dry-run"]], ids=lambda words: words[0])
+def test_tables_of_runs_are_json_in_ascii(folder: Path, command: list[str]) -> None:
+    make_run(folder / "runs" / "数é", lr=0.1)
+    make_run(folder / "runs" / "b", lr=0.2)
+    (folder / "s.yaml").write_text("archspec-sweep: 1\nname: é\nspec: lenet_relu\ngrid: {train.lr: [0.1]}\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "archspec", *command, "--json"], capture_output=True, cwd=folder, check=False, timeout=60,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.decode("ascii"))

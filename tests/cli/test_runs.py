@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -106,3 +107,56 @@ def test_a_trial_that_is_removed_has_no_result_any_more(cli):
         store.save(Result(trial, "net", {}, 0, "done", summary={}))
     assert cli("runs", "rm", "--yes", store.run_folder(trial)).code == 0
     assert store.result(trial) is None
+
+
+@pytest.mark.parametrize("options", [["--where", "lr > 5"], ["--sort", "lr"], ["--limit", "1"], ["--rebuild"], ["--json"]], ids=lambda x: x[0])
+@pytest.mark.parametrize("words", [["rm", "--yes", "runs/a", "runs/b"], ["tag", "x", "runs/a"]], ids=lambda x: x[0])
+def test_an_option_of_the_list_before_a_subcommand_is_refused(cli, options, words):
+    done = cli("runs", *options, *words)
+    assert (done.code, done.out) == (2, "")
+    assert f"{options[0]} before `{words[0]}` is for the list of runs" in done.err
+    assert names(cli) == ["a", "b", "c"] and not Path("runs/a/tags.json").exists()
+
+
+def test_a_run_that_is_named_twice_is_removed_once(cli):
+    done = cli("runs", "rm", "--yes", "runs/a", "runs/../runs/a", "--where", "lr < 0.15")
+    assert (done.code, done.out, done.err) == (0, "runs/a\n", "removed 1 run\n")
+    assert names(cli) == ["b", "c"]
+
+
+def test_a_condition_that_no_run_matches_removes_nothing(cli):
+    done = cli("runs", "rm", "--yes", "--where", "epochs_done = 0")
+    assert (done.code, done.out, done.err) == (0, "", "no run in runs matches the condition\n")
+    assert names(cli) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("sort", ["last_train_loss", "-last_train_loss"])
+def test_a_figure_that_is_not_a_number_comes_last(cli, sort):
+    make_run(Path("runs/0"), accuracies=(0.5, math.nan))  # before the others: NaN would keep it where it is
+    make_run(Path("runs/d"), accuracies=(0.1, 0.5))
+    assert names(cli, "--sort", sort) == [*"abcd"[:: -1 if sort[0] == "-" else 1], "0"]
+
+
+def test_what_is_not_a_number_is_null_in_json(cli):
+    make_run(Path("runs/wild"), accuracies=(0.5, math.nan))
+    text = cli("runs", "--json").out
+    (row,) = [row for row in json.loads(text, parse_constant=pytest.fail)["runs"] if row["path"] == "wild"]
+    assert row["last_train_loss"] is None and row["best_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["[/x]", "[bold]", ":smile:", "a\x1b[31mb", "two\nlines"])
+def test_names_are_printed_as_they_are_written(cli, name):
+    """They are neither markup, nor emoji, nor do they control the terminal."""
+    make_run(Path("runs") / f"e{name.replace('/', '')}", lr=0.9, name="net")
+    assert cli("runs", "tag", name, "runs/a").code == 0
+    for command in (("runs",), ("compare", "runs"), ("runs", "rm", "--where", "lr = 0.9", "--yes")):
+        done = cli(*command)
+        assert (done.code, "\x1b" in done.out) == (0, False)
+        if command[0] == "runs":
+            assert f"e{name.replace('/', '')}".replace("\x1b", "\\x1b").replace("\n", "\\n") in done.out
+        if command == ("runs",):
+            assert name.replace("\x1b", "\\x1b").replace("\n", "\\n") in done.out
+
+
+def test_an_empty_tag_is_refused(cli):
+    assert cli("runs", "tag", " ", "runs/a").code == 2 and not Path("runs/a/tags.json").exists()

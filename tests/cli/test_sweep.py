@@ -278,3 +278,8 @@ def test_a_folder_that_is_not_its_trials_is_left_and_the_trial_runs_beside_it(cl
     assert [command.arguments[1:4:2] for command in again.began] == [
         [str(trials.relative_to(swept).parent / "specs" / f"{first}.yaml"), str(trials.relative_to(swept) / f"{first}-2")],
     ]
+
+
+def test_an_empty_name_is_a_mistake_of_the_command_line(cli):
+    done = cli("sweep", "")
+    assert (done.code, done.out) == (2, "") and "the path is empty" in done.err

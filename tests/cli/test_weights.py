@@ -79,6 +79,9 @@ def test_mistakes(tmp_path, monkeypatch, capsys):
         assert "RUN363" in err
         assert words in err
     assert run(["weights"]) == 2
+    for against, words in (("", "the path is empty"), ("archspec: 1\ninput: [1]\nstages: {a: relu}\n", "has a line break")):
+        code, out, err = inspect(capsys, "w.safetensors", "--against", against)  # a path, and no text of a spec
+        assert (code, out) == (2, "") and words in err
 
 
 def test_from_a_run_to_a_finetuned_run(tmp_path, monkeypatch, capsys):

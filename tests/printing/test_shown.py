@@ -115,6 +115,12 @@ def test_what_comes_from_files_is_escaped() -> None:
     check(replace(archspec.diff("lenet", "lenet"), after="\x1b" + HOSTILE))
 
 
+@pytest.mark.parametrize("name", ["[/x]", "[bold]net", ":smile:"])
+def test_a_name_is_neither_markup_nor_emoji(name: str) -> None:
+    found = compare([record(network="net"), record(network=name, digest="other", settings={"train.lr": name})])
+    assert name in str(found) and name in check(found).text
+
+
 def test_a_run_has_its_last_epochs_the_best_and_curves() -> None:
     run = record()
     page = check(run)

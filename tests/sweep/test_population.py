@@ -135,5 +135,6 @@ def test_the_command_prints_quantiles_and_every_network(cli, folder):  # noqa: F
 def test_a_sweep_without_valid_networks(cli, folder):  # noqa: F811
     (folder / "s.yaml").write_text(HEAD + "grid: {vars.width: [0, -1]}\n")
     done = cli("population", "s.yaml")
-    assert (done.code, done.out.splitlines()[-1]) == (1, "0 networks; 2 combinations cannot be trained")
+    assert (done.code, done.out) == (1, "0 networks; 2 combinations cannot be trained\n")
+    assert "--format csv and --json exclude each other" in cli("population", "s.yaml", "--format", "csv", "--json").err
     assert json.loads(cli("population", "s.yaml", "--json").out)["members"] == []
