@@ -13,22 +13,27 @@ if TYPE_CHECKING:
 
     from archspec.train.report.confusion import ClassResult, Confusion
 
-MATRIX: Final = 16  # the most columns of numbers that are readable and fit a terminal
+MATRIX: Final = 16  # the most columns of numbers that are readable
 WORST: Final = 10  # the most rows of a summary
 NAME: Final = 24  # characters
 
 
 def show(confusion: Confusion, console: Console, *, summary: bool = False) -> None:
     """Print accuracy per class and the confusion matrix. summary: of many classes, print only the worst."""
-    if len(confusion.columns) <= MATRIX:
+    from archspec.printing.profile_table import fit, natural_width
+
+    matrix = _matrix(confusion) if len(confusion.columns) <= MATRIX else None
+    if matrix is not None and natural_width(matrix, console) <= console.width:
         console.print("row: true class; column: predicted class")
-        console.print(_matrix(confusion))
+        console.print(matrix)
         return
     rows = sorted(range(confusion.classes), key=lambda k: (_accuracy(confusion, k), k))
     shown = rows[:WORST] if summary else range(confusion.classes)
-    if summary:
+    if len(shown) < confusion.classes:
         console.print(f"the {len(shown)} of {confusion.classes} classes with the lowest accuracy")
-    console.print(_list(confusion, shown))
+    table = _list(confusion, shown)
+    fit(table, 3, console)
+    console.print(table)
 
 
 def _accuracy(confusion: Confusion, row: int) -> float:
@@ -86,7 +91,5 @@ def _label(row: int, name: str) -> str:
 
 def _name(name: str) -> str:
     """A class's name, shortened, without control characters and line breaks: it comes from a file."""
-    from rich.markup import escape
-
     plain = clean(one_line(name))
-    return escape(plain if len(plain) <= NAME else plain[: NAME - 1] + "…")
+    return plain if len(plain) <= NAME else plain[: NAME - 1] + "…"

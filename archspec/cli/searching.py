@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -10,11 +9,12 @@ from typing import TYPE_CHECKING
 import click
 
 from archspec.cli.console import print_diagnostics, result_console, tell
+from archspec.cli.json_output import print_json
 from archspec.diagnostics import plural
 from archspec.text import duration_text
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Console
 
     from archspec.results.trials import Result, Store
     from archspec.sweep.engine import Engine
@@ -131,9 +131,9 @@ def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
     found = ranking(queue)
     if as_json:
         about = {"folder": str(store.folder), "finished": queue.finished()}
-        click.echo(json.dumps(found.to_json() | about, indent=2, ensure_ascii=False))
+        print_json(found.to_json() | about)
         return
-    result_console().print(_table(found))
+    print_table(found, result_console())
     click.echo(f"{found.text()}\nsweep folder: {store.folder}")
     if len(queue.trials) < queue.search.trials and queue.finished():
         tell(f"note: no other point of the space meets the constraints: {len(queue.trials)} of "
@@ -142,22 +142,37 @@ def show_search(queue: SearchQueue, store: Store, *, as_json: bool) -> None:
         tell(f"note: {plural(len(found.rows) - _SHOWN, 'more trial')} not shown: add --json for all")
 
 
-def _table(found: Ranking) -> Table:
+def print_table(found: Ranking, console: Console) -> None:
+    """Print the trials, the best first; what a terminal has no room for is named below."""
     from rich.table import Table
+    from rich.text import Text
 
+    from archspec.printing.columns import WORDS, Column, add_columns, fitting, of_values, padding
+    from archspec.printing.plain import show_lines
     from archspec.results.formats import value_text
 
-    table = Table(box=None, pad_edge=False)
     keys = list(dict.fromkeys(key for row in found.rows for key in row.varied))
-    for name in (*keys, "epochs", *found.objective, "test accuracy", "status"):
-        table.add_column(name.replace("validation_", "validation "), overflow="fold")
+    rows = []
     for row in found.rows[:_SHOWN]:
-        figures = [_number(value) for value in row.figures.values()]
+        figures = [_number(row.figures.get(name)) for name in found.objective]
         test = "" if row.test is None else f"{row.test['accuracy']:.4f}"
         status = found.winner_name if row.winner else "" if row.status == "paused" else row.reason or row.status
         values = [value_text(row.varied[key]) if key in row.varied else "" for key in keys]
-        table.add_row(*values, f"{row.epochs} of {row.of}", *figures, test, status)
-    return table
+        rows.append([*values, f"{row.epochs} of {row.of}", *figures, test, value_text(status)])
+    objectives = [name.replace("validation_", "validation ") for name in found.objective]
+    heads = [*keys, "epochs", *objectives, "test accuracy"]
+    texts = list(zip(*rows, strict=True)) or [()] * (len(heads) + 1)
+    columns = [*map(of_values, heads, texts), Column("status", texts[-1], WORDS)]
+    first = len(keys) + 1  # of the objectives, which matter most
+    ranked = [*range(first, len(heads) - 1), *range(len(keys)), len(heads), len(heads) - 1, first - 1]
+    shown = fitting(columns, ranked, console.width)
+    table = Table(box=None, pad_edge=False, padding=padding(columns, console.width))
+    add_columns(table, columns, shown)
+    for cells in rows:
+        table.add_row(*(Text(cells[k]) for k in shown))
+    console.print(table)
+    if rest := [column.head for k, column in enumerate(columns) if k not in shown]:
+        show_lines(console, f"no room for {'; '.join(rest)} (`--json` has all)")
 
 
 def _number(value: float | None) -> str:

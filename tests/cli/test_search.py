@@ -1,9 +1,13 @@
 """`archspec sweep` of a search: a real one of a tiny network, paused at rungs and resumed, and what is printed."""
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
+from archspec.cli.searching import print_table
+from archspec.sweep.search.ranking import Ranking, Row
 from archspec.sweep.trial import Forked
 from tests.cli.conftest import cli, swept_folder  # noqa: F401 - a fixture
 from tests.sweep.helpers import Pretended
@@ -97,3 +101,19 @@ def test_a_space_without_a_valid_point_trains_nothing(searched, cli, monkeypatch
     assert (done.code, done.out) == (1, "")
     assert "error[SPEC060]" in done.err
     assert not (searched / "runs" / "sweep-bad").exists()
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_figure_of_the_table_is_cut(width):
+    varied = {"train.lr": 0.012345, "train.weight_decay": 1.234e-05, "vars.activation": "leaky_relu", "vars.width": 64,
+              "train.optimizer": "sgd", "train.momentum": 0.975}
+    rows = tuple(
+        Row(str(k), varied, 10, 20, {"validation_accuracy": 0.8123 + k / 1e4, "macs": 123456789.0 + k}, k == 0,
+            "done", "", {"accuracy": 0.8101} if k == 0 else None, 3.0) for k in range(3)
+    )
+    stream = io.StringIO()
+    print_table(Ranking(("validation_accuracy", "macs"), rows, 0, 0), Console(file=stream, width=width, markup=False))
+    lines = stream.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    assert all(sum(f"{0.8123 + k / 1e4:.4f}" in line and f"{123456789 + k:,}" in line for line in lines) == 1 for k in range(3))
+    assert ("no room for" in stream.getvalue()) == (width < 200)
