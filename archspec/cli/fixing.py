@@ -11,12 +11,12 @@ from typing import Final
 
 from archspec.atomic_files import replace_content
 from archspec.cli.block_calls import calls_of_blocks
+from archspec.cli.diffs import not_written
 from archspec.cli.stdin import STDIN
 from archspec.diagnostics import Diagnostic, Edit, Fix
 from archspec.diagnostics.edits import compatible, edited
 from archspec.files import read_regular
 from archspec.source.overlay import instead_of
-from archspec.text import clean
 
 _BOM: Final = "\ufeff"
 _PASSES: Final = 50  # a fix may reveal the next mistake
@@ -145,7 +145,7 @@ class Fixer:
         return sorted(self.links.intersection(edit.span.path for fix in fixes for edit in fix.edits))
 
     def write(self) -> list[Diagnostic]:
-        """Write the changed files. Returns a diagnostic for each failure."""
+        """Write the changed files. Returns a diagnostic for each failure, whose fixes no longer count as made."""
         failed = []
         for text in self.changed:
             path, before = Path(text.path), (text.mark + text.before).encode()
@@ -154,15 +154,18 @@ class Fixer:
                     raise OSError(0, "it changed in the meantime")
                 replace_content(path, fixed_bytes(text))
             except OSError as problem:
-                message = f"{clean(text.path)} cannot be written: {(problem.strerror or str(problem)).lower()}"
-                failed.append(Diagnostic("SPEC001", message))
+                failed.append(not_written(text.path, problem))
+                self.made.pop(text.path, None)
         return failed
 
 
 def fixer_of(paths: Iterable[str], stdin: bytes | None, limit: int, *, unsafe: bool) -> Fixer:
-    """A Fixer for the regular, readable text files among these. stdin: the bytes of `-`."""
+    """A Fixer for the regular, readable text files among these. stdin: the bytes of `-`.
+
+    A file whose name in diagnostics may be another's is left alone.
+    """
     texts: dict[str, Text] = {}
-    links: set[str] = set()
+    links, ambiguous = set[str](), set[str]()
     for path in paths:
         try:
             content = stdin if path == STDIN and stdin is not None else read_regular(Path(path), limit)
@@ -174,8 +177,9 @@ def fixer_of(paths: Iterable[str], stdin: bytes | None, limit: int, *, unsafe: b
         mark = _BOM if text.startswith(_BOM) else ""
         one = Text(path, mark, text.removeprefix(mark), text.removeprefix(mark))
         for name in {_shown(path), os.path.normpath(_shown(path))}:  # the latter is a library's name
+            ambiguous |= {name} & texts.keys()  # names that only differ in control characters
             texts[name] = one
-    return Fixer(texts, frozenset(links), unsafe)
+    return Fixer({name: text for name, text in texts.items() if name not in ambiguous}, frozenset(links), unsafe)
 
 
 def _weight(found: Iterable[Diagnostic]) -> tuple[int, int]:

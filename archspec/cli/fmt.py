@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,11 +10,11 @@ import click
 from archspec.atomic_files import replace_content
 from archspec.cli.collect import collect
 from archspec.cli.console import print_diagnostics
-from archspec.cli.diffs import print_diff
+from archspec.cli.diffs import not_written, print_diff
 from archspec.cli.failures import WRONG
 from archspec.cli.options import SpecPath, text_limit_options
 from archspec.cli.stdin import STDIN, read_stdin
-from archspec.diagnostics import Diagnostic, SpecError, plural
+from archspec.diagnostics import Diagnostic, SpecError, one_line, plural
 from archspec.source import Limits
 from archspec.source.layout import formatted
 from archspec.source.load import content_of
@@ -63,7 +62,7 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool,
     if STDIN in paths and not (check or diff):
         print_diagnostics(problems)
         for text in texts:
-            sys.stdout.buffer.write(text.after.encode())
+            click.echo(text.after.encode(), nl=False)
     else:
         if not (check or diff):
             failed = _written(changed)
@@ -78,9 +77,11 @@ def command(ctx: click.Context, paths: tuple[str, ...], check: bool, diff: bool,
 def _files(ctx: click.Context, paths: tuple[str, ...], limits: Limits) -> list[str]:
     found = collect(paths, limits)
     files = [*found.specs, *found.libraries, *found.sweeps]
-    if not files:
-        raise click.UsageError(f"no spec found in {', '.join(paths)}: a spec has a top-level `archspec: 1`", ctx)
-    return sorted(file for file in files if file in paths or not Path(file).is_symlink())
+    chosen = sorted(file for file in files if file in paths or not Path(file).is_symlink())
+    if not chosen:
+        why = "links are not followed" if files else "a spec has a top-level `archspec: 1`"
+        raise click.UsageError(f"no spec found in {', '.join(paths)}: {why}", ctx)
+    return chosen
 
 
 def _formatted(path: str, limits: Limits) -> _Text:
@@ -96,7 +97,7 @@ def _written(texts: list[_Text]) -> dict[str, Diagnostic]:
         try:
             replace_content(Path(text.path), text.after.encode())
         except OSError as problem:
-            failed[text.path] = Diagnostic("SPEC001", f"{clean(text.path)} cannot be written: {problem.strerror}")
+            failed[text.path] = not_written(text.path, problem)
     return failed
 
 
@@ -104,7 +105,7 @@ def _summary(changed: list[_Text], same: int, left: int, *, dry: bool, listed: b
     """Print what was done, or would be. With a diff it goes to stderr, since stdout has the diff."""
     verb = "would change" if dry else "formatted"
     for text in changed if dry and listed else ():
-        click.echo(f"{verb}: {clean(text.path)}")
+        click.echo(f"{verb}: {clean(one_line(text.path))}")
     parts = [f"{plural(len(changed), 'file')} {verb}"] if changed else []
     if same:
         parts.append(f"{plural(same, 'file')} already formatted")

@@ -13,7 +13,7 @@ from archspec import __version__
 from archspec.cli.collect import Found
 from archspec.cli.console import GREEN, RED, coloured, print_diagnostics, styled, tell
 from archspec.cli.json_output import json_text, note_printed
-from archspec.diagnostics import Diagnostic, plural
+from archspec.diagnostics import Diagnostic, one_line, plural
 from archspec.text import clean
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def show(done: Done, form: str, *, aside: bool) -> None:
             print_diagnostics(done.diagnostics)
             _print_summary(done, aside)
     for path in done.fixer.links_with_fixes(done.diagnostics) if done.fixer is not None else ():
-        tell(f"warning: {clean(path)} is a link: fixes are not written to it")
+        tell(f"warning: {clean(one_line(path))} is a link: fixes are not written to it")
 
 
 def _print(text: str, aside: bool) -> None:
@@ -92,8 +92,9 @@ def _print_summary(done: Done, aside: bool) -> None:
     warnings = len(done.diagnostics) - done.errors
     rest = (f", {plural(warnings, 'warning')}" if warnings else "") + _skipped(done.found)
     if done.errors:
-        parts = filter(None, [_share(group, noun) for noun, group in done.groups.items()])
-        summary = styled(plural(done.errors, "error"), RED, on=colour) + f" in {' and '.join(parts)}"
+        parts = [share for noun, group in done.groups.items() if (share := _share(group, noun))]
+        where = f" in {' and '.join(parts)}" if parts else ""  # nowhere if all are files that could not be written
+        summary = styled(plural(done.errors, "error"), RED, on=colour) + where
     else:
         valid = " and ".join(plural(len(group), noun) for noun, group in done.groups.items() if group)
         summary = styled(f"{valid} valid", GREEN, on=colour)

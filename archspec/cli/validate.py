@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -76,7 +75,7 @@ def command(
         elif stdin is None:
             done.failed += fixer.write()
         else:
-            sys.stdout.buffer.write(next((fixed_bytes(text) for text in fixer.texts.values()), stdin))
+            click.echo(next((fixed_bytes(text) for text in fixer.texts.values()), stdin), nl=False)
     show(done, "json" if as_json else form, aside=diff or (fix and stdin is not None))
     if done.errors or (diff and done.fixed):
         ctx.exit(WRONG)

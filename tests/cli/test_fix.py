@@ -109,9 +109,29 @@ def test_a_file_that_changed_meanwhile_is_left_alone(cli: Cli, folder: Path, mon
 
     monkeypatch.setattr(fixing.Fixer, "passes", and_edited)
     done = cli("validate", "typo.yaml", "--fix")
-    assert done.code == 1
+    assert (done.code, done.out) == (1, "1 error\n")  # nothing was made, and no spec is wrong
     assert "typo.yaml cannot be written: " in done.err
     assert spec.read_text() == TYPO + "# edited\n"
+
+
+def test_of_two_files_one_of_which_cannot_be_written_the_other_counts(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("one.yaml", "two.yaml"):
+        put(folder / name, TYPO)
+
+    def replace(path: Path, content: bytes) -> None:
+        if path.name == "one.yaml":
+            raise OSError(30, "Read-only file system")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(fixing, "replace_content", replace)
+    done = cli("validate", "one.yaml", "two.yaml", "--fix")
+    assert (done.code, done.out) == (1, "1 error\n2 fixes in 1 file made\n")
+    put(folder / "two.yaml", TYPO)
+    found = json.loads(cli("validate", "one.yaml", "two.yaml", "--fix", "--json").out)
+    assert found["fixed"] == {"two.yaml": 2}
+    assert [d["message"] for d in found["failed"]] == ["one.yaml cannot be written: read-only file system"]
 
 
 def test_a_sweep_file_is_fixed(cli: Cli, folder: Path) -> None:
@@ -227,3 +247,15 @@ def test_fixes_that_are_left_to_people_are_said(cli: Cli, folder: Path) -> None:
         "1 error in 1 of 1 spec\n"
         "not made: 1 fix that would leave as many mistakes, or change a block for its other calls too\n"
     )
+
+
+def test_files_whose_names_look_alike_are_left_alone(cli: Cli, folder: Path) -> None:
+    """Each fix would be applied to the text of the other, too."""
+    texts = {"a\x01.yaml": "# one line more\n" + TYPO, "a\x02.yaml": GOOD.replace("flatten", "flaten")}
+    for name, text in texts.items():
+        put(folder / name, text)
+    (folder / "bad.yaml").unlink()
+    assert cli("validate", ".", "--fix").code == 1
+    assert {name: (folder / name).read_text() for name in texts} == texts
+    assert cli("validate", "a\x01.yaml", "--fix").code == 0
+    assert (folder / "a\x01.yaml").read_text() == "# one line more\n" + GOOD

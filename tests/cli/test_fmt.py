@@ -114,13 +114,27 @@ def test_a_write_that_fails_leaves_the_old_file(cli: Cli, folder: Path, monkeypa
     monkeypatch.setattr(os, "fsync", full)
     done = cli("fmt", folder / "odd.yaml")
     assert (done.code, done.out) == (1, "1 file left alone\n")
-    assert f"{folder}/odd.yaml cannot be written: No space left on device" in done.err
+    assert f"{folder}/odd.yaml cannot be written: no space left on device" in done.err
     assert (folder / "odd.yaml").read_text() == ODD and len(list(folder.iterdir())) == 4
 
 
 def test_no_spec(cli: Cli, tmp_path: Path) -> None:
     done = cli("fmt", tmp_path)
     assert done.code == 2 and "no spec found" in done.err
+
+
+def test_a_folder_of_links_only(cli: Cli, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    links = tmp_path_factory.mktemp("links")
+    (links / "a.yaml").symlink_to(folder / "odd.yaml")
+    done = cli("fmt", links)
+    assert (done.code, done.out) == (2, "") and f"no spec found in {links}: links are not followed" in done.err
+
+
+def test_a_line_break_in_a_name_makes_no_line(cli: Cli, folder: Path) -> None:
+    (folder / "a\n1 file formatted.yaml").write_text(ODD)
+    lines = cli("fmt", folder, "--check").out.splitlines()
+    assert lines[0] == f"would change: {folder}/a\\n1 file formatted.yaml"
+    assert cli("fmt", folder, "--diff").out.splitlines()[0] == f"--- {folder}/a\\n1 file formatted.yaml"
 
 
 def test_limits_can_be_raised(cli: Cli, folder: Path) -> None:
