@@ -11,7 +11,7 @@ from archspec.cli.console import result_console, tell
 from archspec.cli.failures import WRONG
 from archspec.cli.json_output import print_json
 from archspec.cli.options import Assignment, ParamType, Reading, SpecPath, input_option, json_option, spec_options
-from archspec.cli.static_options import setting_options
+from archspec.cli.static_options import check_precision, setting_options
 from archspec.cli.stdin import STDIN, read_stdin
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ def command(
         raise click.UsageError("only one spec can come from standard input", ctx)
     if after is None and not (reading.sets or sets_before or recipe or recipe_before):
         raise click.UsageError("name a second spec, or change the first one: --set vars.num_classes=100", ctx)
+    check_precision(precision, dtype)
     options = reading.arguments()
     read_stdin((before, after), options["text_limits"])
     difference = diff(

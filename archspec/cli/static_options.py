@@ -99,21 +99,24 @@ def _training_changes(sets: tuple[str, ...]) -> dict[str, str]:
 def chosen_setting(
     batch_size: int, dtype: str, precision: str, *, channels_last: bool, optimizer: Optimizer, target: str | None
 ) -> Setting:
-    """The setting of a simulation. Raises SpecError as `archspec.devices.targets.target_kind` does.
-
-    UsageError for autocast over weights that are not float32.
-    """
+    """The setting of a simulation. Raises SpecError as `archspec.devices.targets.target_kind` does, and UsageError."""
     from archspec.devices.targets import target_kind
     from archspec.execution import Setting
+
+    check_precision(precision, dtype)
+    return Setting(
+        batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last,
+        target=target_kind(target), optimizer=optimizer, dtype=dtype,
+    )
+
+
+def check_precision(precision: str, dtype: str) -> None:
+    """Raise UsageError for autocast over weights that are not float32."""
     from archspec.execution.setting import LOW
 
     if precision in LOW and dtype != "float32":
         raise click.UsageError(f"--precision {precision} is autocast over float32 weights: leave out --dtype {dtype}, "
                                "or --precision")
-    return Setting(
-        batch_size=batch_size, precision=cast("Any", precision), channels_last=channels_last,
-        target=target_kind(target), optimizer=optimizer, dtype=dtype,
-    )
 
 
 def predicted_times(found: Resources, target: str | None) -> Predicted | None:

@@ -122,9 +122,10 @@ def _recipe(loaded: Loaded, name: str | None) -> Recipe | None:
 
 
 def _recipe_changes(before: Recipe | None, after: Recipe | None) -> dict[str, tuple[Any, Any]]:
-    """The fields that differ, `schedule.kind` for nested ones. Nothing if a spec has no recipe."""
+    """The fields that differ, `schedule.kind` for nested ones; all of `train` if only one spec has a recipe."""
     if before is None or after is None:
-        return {}
+        left, right = (None if recipe is None else recipe.to_data() for recipe in (before, after))
+        return {} if left == right else {"train": (left, right)}
     old, new = (dict(_flat(recipe.to_data(), "")) for recipe in (before, after))
     return {name: (old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)}
 

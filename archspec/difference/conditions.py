@@ -130,7 +130,7 @@ def _misfit(text: str, figure: str, unit: str) -> str:
 
 def _unknown(text: str, name: str, difference: Difference) -> str:
     known: Iterable[str] = difference.values
-    if name.startswith("predicted_"):
+    if name.startswith("predicted_") and not any(figure.startswith("predicted_") for figure in known):
         return f"{text!r}: times are predicted for a device: add --target h200, for example"
     close = nearest(name, known)
     return f"{text!r}: there is no figure `{name}`; " + (close.words("") if close else f"figures: {listing(known)}")

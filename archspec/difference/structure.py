@@ -85,7 +85,7 @@ def _fields(changes: Iterable[Change], names: Mapping[str, str]) -> Iterator[Edi
     groups: dict[str, list[str]] = {}
     for change in changes:
         if change.kind == "fields":
-            parts = [f"{name} {value_text(change.then[name])} → {value_text(change.now[name])}" for name in change.now]
+            parts = [f"{name} {' → '.join(_both(change.then[name], change.now[name]))}" for name in change.now]
             groups.setdefault(", ".join(parts), []).append(change.path)
         elif change.kind == "op":
             groups.setdefault(f"{change.then} → {change.now}", []).append(change.path)
@@ -93,11 +93,17 @@ def _fields(changes: Iterable[Change], names: Mapping[str, str]) -> Iterator[Edi
         yield Edit("changed", pattern(paths), text, len(paths), tuple(names[path] for path in paths), tuple(paths))
 
 
+def _both(*values: object) -> list[str]:
+    """The two values of a field: `3` and `5` for [3, 3] and [5, 5]; of other lists every part, so that they differ."""
+    lists = [value for value in values if isinstance(value, list)]
+    plain = len({len(value) for value in lists}) == 1 and all(len({*map(str, value)}) == 1 for value in lists)
+    return [value_text(value[0] if plain and isinstance(value, list) else value) for value in values]
+
+
 def value_text(value: object) -> str:
-    """A value of a field: `3×3` for a list of sizes, `true` as in a spec."""
+    """A value of a field as in a spec: `[3, 5]`, `true`."""
     if isinstance(value, list):
-        same = len({str(part) for part in value}) == 1
-        return value_text(value[0]) if same and len(value) > 1 else f"[{', '.join(map(value_text, value))}]"
+        return f"[{', '.join(map(value_text, value))}]"
     if isinstance(value, bool):
         return str(value).lower()
     if value is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from archspec.diagnostics import plural
@@ -179,7 +179,11 @@ def _shapes(difference: Difference, layers: dict[str, LayerChange]) -> Iterator[
 
 
 def _value(value: Any) -> str:
-    """A value of a recipe, as in YAML."""
+    """A value of a recipe, as in YAML: `[b1, b2]`; a whole recipe in words."""
     if value is None:
         return "none"
+    if isinstance(value, Mapping):
+        return "a recipe"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_value, value))}]"
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

@@ -52,6 +52,9 @@ def test_conditions_decide_the_exit_code(cli: Cli) -> None:
     (("alexnet", "lenet", "--fail-if", "macs ~ 3"), "is not a condition; write a figure, a comparison and a number"),
     (("alexnet", "lenet", "--fail-if", "mac > 3"), "there is no figure `mac`; a similar name exists: macs"),
     (("alexnet", "lenet", "--set-a", "x"), "is not an assignment"),
+    (("alexnet", "lenet", "--fail-if", "predicted_stp_ms > 3"), "add --target h200"),
+    (("alexnet", "lenet", "--fail-if", "predicted_stp_ms > 3", "--target", "h200"), "a similar name exists: predicted_step_ms"),
+    (("alexnet", "lenet", "--precision", "bf16", "--dtype", "float16"), "leave out --dtype float16"),
 ])
 def test_usage(cli: Cli, arguments: tuple[str, ...], error: str) -> None:
     result = cli("diff", *arguments)
@@ -102,3 +105,17 @@ def test_mistakes_and_sides(cli: Cli, folder: Path) -> None:
 def test_no_two_empty_lines(cli: Cli, changes: str) -> None:
     out = cli("diff", "alexnet", "--set", changes).out
     assert "\n\n\n" not in "\n".join(line.rstrip() for line in out.splitlines())
+
+
+def test_a_recipe_that_only_one_spec_has(cli: Cli, folder: Path) -> None:
+    (folder / "trained.yaml").write_text(GOOD + "train: {data: digits, lr: 0.1}\n", encoding="utf-8")
+    for names, line in ((("good.yaml", "trained.yaml"), "~ train: none → a recipe"), (("trained.yaml", "good.yaml"), "~ train: a recipe → none")):
+        result = cli("diff", *names)
+        assert line in result.out.splitlines() and "no difference" not in result.out
+    data = json.loads(cli("diff", "good.yaml", "trained.yaml", "--json").out)
+    assert not data["equal"] and data["recipe"]["train"]["before"] is None and data["recipe"]["train"]["after"]["lr"] == 0.1
+
+
+def test_a_list_of_a_recipe_is_written_as_in_yaml(cli: Cli) -> None:
+    out = cli("diff", "lenet", "--set", "train.recompute=[conv1, conv2]").out
+    assert "~ recompute: none → [conv1, conv2]" in out.splitlines()

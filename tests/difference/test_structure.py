@@ -42,6 +42,12 @@ def test_edits(old: str, new: str, expected: list[tuple]) -> None:
     assert [(e.kind, e.path, e.text, e.count) for e in found] == expected
 
 
+@pytest.mark.parametrize(("old", "new"), [("[8, 8]", "[4, 4, 4]"), ("[8, 8]", "[2, 32]"), ("[4, 4, 4]", "[64]")])
+def test_lists_of_other_lengths_are_told_apart(old: str, new: str) -> None:
+    spec = f"archspec: 1\ninput: [64]\nstages:\n  a: [reshape: {old}, flatten]\n"
+    assert [e.text for e in diff(spec, spec.replace(old, new)).edits] == [f"shape {old} → {new}"]
+
+
 def test_rewired_values_and_moved_branches() -> None:
     text = "archspec: 1\ninput: [4, 8, 8]\nstages:\n  a: [concat: {x: relu, y: tanh}]\n  b: {concat: {p: [], q: {from: a}}}\n"
     (edit,) = diff(text, text.replace("{x: relu, y: tanh}", "{y: tanh, x: relu}")).edits
