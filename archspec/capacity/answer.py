@@ -137,13 +137,15 @@ class Answer(Shown):
 def answer(graph: Graph, request: Request) -> Answer:
     """Search the largest batches, and the options for a batch that does not fit. Imports no torch.
 
-    Raises SpecError BUILD203 if the batch asked for is too small for a norm in training.
+    Raises SpecError BUILD203 if the batch asked for, or else the recipe's, is too small for a norm in training.
     """
     learns = any(spec.learned for _, spec in weights(graph))
-    if learns and request.batch_size is not None and (path := lone_value(graph, request.batch_size, training=True)):
+    asked = request.batch_size or request.usual
+    if learns and asked is not None and (path := lone_value(graph, asked, training=True)):
+        hint = "ask for a batch of 2 or more" if request.batch_size else "set batch_size to 2 or more"
         raise error(
             "BUILD203", f"`{path}` needs 2 {graph.samples} or more to train: with one, a channel has a single value, "
-            "and no variance", span=graph.origin(path), hint="ask for a batch of 2 or more",
+            "and no variance", span=graph.origin(path), hint=hint,
         )
     search = _Search(graph, request)
     training = search.use(training=True) if learns else None
@@ -151,10 +153,10 @@ def answer(graph: Graph, request: Request) -> Answer:
     if training is not None and request.batch_size is None and request.usual is not None:
         usual = search.at(request.usual, training.largest_batch, training=True)
     result = Answer(request, training, usual, search.use(training=False), (), search.estimated())
-    asked = result.asked
-    if asked is None or asked.fits:
+    use = result.asked
+    if use is None or use.fits:
         return result
-    setting = replace(request.setting, batch_size=asked.batch_size, training=True)
+    setting = replace(request.setting, batch_size=use.batch_size, training=True)
     found = options_for(graph, setting, request.memory, request.price, request.low)
     return replace(result, options=tuple(found))
 

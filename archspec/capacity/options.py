@@ -185,7 +185,7 @@ class _Search:
             if setting.accumulate > low.accumulate:
                 recipe |= {"batch_size": setting.batch_size, "accumulate": setting.accumulate}
                 effect = accumulation_effect(setting, self.graph.samples, normed=self.normed)
-                effects = [effect] if self.normed else effects
+                effects = [effect] if self.normed or not self.low else effects
             chosen = replace(setting, recompute=frozenset(stages))
             return self._option("together", ", ".join(effects), chosen, **recipe)
         return None

@@ -59,7 +59,8 @@ def command(
     setting = chosen_setting(1, "float32", precision, channels_last=channels_last, optimizer=update, target=device)
     result = fit_answer(found.loaded, Wanted(memory, device, name, batch_size), setting, update)
     if as_json:
-        print_json(result.to_json())
+        failed = {"diagnostics": [d.to_json() for d in found.errors]} if found.errors else {}
+        print_json({**result.to_json(), **failed})
     else:
         result.show(result_console())
     if found.errors:

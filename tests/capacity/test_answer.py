@@ -100,6 +100,16 @@ def test_changes_that_are_not_enough_alone_are_combined():
     assert search.together() is None
 
 
+def test_passes_beside_recomputation_differ_by_rounding_too():
+    """In bf16 already, so that the passes alone change the results."""
+    stage = "[conv2d: {out_channels: 8, kernel_size: 3, padding: 1}, relu]"
+    graph = load(f"archspec: 1\ninput: [8, 16, 16]\nstages: {{a: {stage}, b: {stage}, head: [flatten, linear: 4]}}\n").graph
+    setting = replace(MOMENTUM, batch_size=8, precision="bf16")
+    least = peak(graph, replace(setting, batch_size=1, accumulate=8, recompute=frozenset("ab")))
+    found = _Search(graph, setting, int(1.02 * least), WORK).together()
+    assert found.recipe["accumulate"] == 8 and found.effect == "the same results up to rounding"
+
+
 def test_accumulation_warns_of_batch_norm():
     effects = {}
     for name in ("resnet18_96", "lenet"):

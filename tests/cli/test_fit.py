@@ -204,3 +204,11 @@ def test_a_wrong_override_of_a_spec_without_a_recipe_is_what_is_told(cli: Cli, t
     told = [line for line in done.err.splitlines() if line.startswith("error[")]
     assert any(named in line for line in told)
     assert not any("has no `data`" in line or "has no `lr`" in line for line in told)
+
+
+def test_a_network_that_is_not_as_expected_has_its_mistakes_in_the_json(cli: Cli, net):
+    (net / "other.yaml").write_text(SPEC + "expect: {params: 3}\n")
+    done = cli("fit", "other.yaml", "--memory", "1GiB", "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["fits"], [d["code"] for d in found["diagnostics"]]) == (1, True, ["SHAPE111"])
+    assert "diagnostics" not in json.loads(cli("fit", "net.yaml", "--memory", "1GiB", "--json").out)

@@ -126,3 +126,14 @@ def test_a_network_without_parameters(cli: Cli, more: tuple[str, ...]) -> None:
     assert "pools.yaml:4" in refused(cli, "validate", "pools.yaml", code="BUILD204")
     Path("pools.yaml").write_text(text)
     assert cli("validate", "pools.yaml").code == 0
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_no_recipe_fits_whose_batches_of_one_cannot_be_trained(cli: Cli, name: str) -> None:
+    """As `train` says of the same recipe."""
+    path = Path(f"{name}.yaml")
+    path.write_text(path.read_text().replace("batch_size: 8", "batch_size: 1"))
+    message = refused(cli, "fit", path, "--memory", "1GiB")
+    assert "needs 2 images or more to train" in message and "set batch_size to 2 or more" in message
+    assert "ask for a batch of 2 or more" in refused(cli, "fit", path, "--memory", "1GiB", "--batch-size", "1")
+    assert cli("fit", path, "--memory", "1GiB", "--batch-size", "2").out.startswith("yes: ")
