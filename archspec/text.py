@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from math import floor, inf, log10
+from pathlib import PurePath
 from typing import Final
 
 _SI: Final = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
@@ -94,10 +95,10 @@ def clean(text: str) -> str:
 
 
 def shell(*words: object) -> str:
-    """A command that can be pasted into a shell, with words quoted where necessary."""
+    """A command that can be pasted into a shell, with words quoted where necessary. No path is taken for an option."""
     import shlex
 
-    return shlex.join(map(str, words))
+    return shlex.join([f"./{x}" if isinstance(x, PurePath) and str(x)[0] == "-" else str(x) for x in words])
 
 
 def estimates_text(paths: Sequence[str]) -> str:

@@ -57,6 +57,7 @@ def test_a_shell_takes_a_command_as_it_was_meant(word: str) -> None:
 
 def test_a_plain_command_is_shown_plainly() -> None:
     assert shell("archspec", "train", "--resume", Path("runs/lenet-1")) == "archspec train --resume runs/lenet-1"
+    assert shell("archspec", "validate", Path("-x.yaml"), "--fix") == "archspec validate ./-x.yaml --fix"
 
 
 def test_a_shape_and_sizes() -> None:

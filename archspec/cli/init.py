@@ -9,7 +9,7 @@ import click
 
 from archspec.cli.failures import WRONG
 from archspec.language.detect import has_suffix
-from archspec.text import shell
+from archspec.text import clean, shell
 
 TEMPLATE: Final = """\
 # yaml-language-server: $schema=archspec.schema.json
@@ -54,8 +54,8 @@ EPOCHS: Final = {"digits": 20, "fashion-mnist": 5, "mnist": 3}
 def command(ctx: click.Context, file: Path, data: str) -> None:
     """Write a small commented spec to FILE, a new .yaml file. It validates and trains as it is."""
     if not has_suffix(file.name):
-        meant = file.with_suffix(".yaml") if file.suffix[1:].isalpha() else f"{file}.yaml"
-        message = f"{str(file)!r} does not end in .yaml; write {shell(str(meant))}"
+        meant = file.with_suffix(".yaml") if file.suffix[1:].isalpha() else Path(f"{file}.yaml")
+        message = f"{str(file)!r} does not end in .yaml; write {shell(meant)}"
         raise click.BadParameter(message, ctx, param_hint="FILE")
     text = TEMPLATE.replace("@DATA@", data).replace("@EPOCHS@", str(EPOCHS[data]))
     try:
@@ -66,6 +66,6 @@ def command(ctx: click.Context, file: Path, data: str) -> None:
 
         tell(f"error: {file} already exists", hint="choose another name; existing files are not overwritten")
         ctx.exit(WRONG)
-    click.echo(f"wrote {file}; next:")
+    click.echo(f"wrote {clean(str(file))}; next:")
     for words in (("validate", file), ("profile", file, "--static"), ("train", file)):
         click.echo(f"  {shell('archspec', *words)}")

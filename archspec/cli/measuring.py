@@ -99,9 +99,13 @@ def check_options(
         raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg", ctx)
     if output is not None and not several:
         raise click.UsageError("-o draws curves of several batch sizes: add --batch-size 1,8,64", ctx)
-    for name in ("trace", "depth", "sort") if several else ():
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"--{name} needs one batch size", ctx)
+    given = [x for x in ("trace", "depth", "sort") if ctx.get_parameter_source(x) is ParameterSource.COMMANDLINE]
+    for name in given if several else ():
+        raise click.UsageError(f"--{name} needs one batch size", ctx)
+    for name in given if as_json or running["csv"] else ():
+        if name != "trace":
+            raise click.UsageError(f"--{name} has no effect with {'--json' if as_json else '--csv'}, which prints all "
+                                   "layers in the order of the spec", ctx)
 
 
 def run(
@@ -190,7 +194,7 @@ def _one_batch(
     if as_json:
         print_json({**static_json(report, needed, times), "measured": passes.to_json() | {"layers": layers.to_json()}})
     elif running["csv"]:
-        sys.stdout.write(layer_table.csv_text(layers))
+        click.echo(layer_table.csv_text(layers), nl=False)
     else:
         layer_table.show(layers, report, console, depth=depth, by_time=running["sort"] == "time")
         if times is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import fields
 from functools import wraps
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
@@ -122,7 +123,10 @@ class Number(click.FloatRange):
         whole, comma, fraction = str(value).partition(",")
         if comma and whole.lstrip("+-").isdecimal() and fraction.isdecimal():
             self.fail(f"{value!r} is not a valid number; write {whole}.{fraction}", param, ctx)
-        return super().convert(value, param, ctx)
+        number = super().convert(value, param, ctx)
+        if not isfinite(number):  # NaN is within all bounds
+            self.fail(f"{value!r} is not a valid number", param, ctx)
+        return number
 
 
 class Rate(Number):

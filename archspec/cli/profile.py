@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -109,7 +108,7 @@ def _static(
         if as_csv:
             from archspec.cli.static_csv import layers_csv
 
-            sys.stdout.write(layers_csv(data))
+            click.echo(layers_csv(data), nl=False)
         else:
             print_json({**data, **failed})
     else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import click
 
 from archspec.cli.batch_sweep import BAR_CELLS, NOTHING, bars, fastest_line, save_picture, speed_bars, why_not
 from archspec.cli.console import result_console
@@ -44,7 +45,7 @@ def static_sweep(
         figures = [_json(loaded, row, setting.dtype) for row in rows]
         print_json({"format": 1, "name": loaded.name, "batch_sizes": figures, **failed})
     elif as_csv:
-        sys.stdout.write(table_csv([_line(row) for row in rows]))
+        click.echo(table_csv([_line(row) for row in rows]), nl=False)
     else:
         console = result_console()
         show_lines(console, "\n".join(_heading(title, setting, rows)))

@@ -18,5 +18,11 @@ def test_without_pygls(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     assert done.code == 1 and 'pip install "archspec-nn[lsp]"' in done.err
 
 
+@pytest.mark.parametrize("delay", ["nan", "inf", "-1"])
+def test_a_delay_is_a_number(cli: Cli, delay: str) -> None:
+    done = cli("lsp", "--delay", delay)
+    assert done.code == 2 and "'--delay'" in done.err
+
+
 def test_help(cli: Cli) -> None:
     assert "Language Server Protocol" in " ".join(cli("lsp", "--help").out.split())

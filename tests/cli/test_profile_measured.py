@@ -73,6 +73,8 @@ def test_layers_by_time(cli: Cli, quick_peaks: None) -> None:
 
 @pytest.mark.parametrize(("options", "message"), [
     (["--csv", "--json"], "--csv and --json exclude each other"),
+    (["--json", "--sort", "time"], "--sort has no effect with --json"), (["--csv", "--depth", "1"], "--depth has no effect with --csv"),
+    (["--output-format", "json", "--depth", "1"], "--depth has no effect with --json"),
     (["-o", "x.png", "--batch-size", "1,2"], "give it a name that ends in .svg"),
     (["-o", "x.svg"], "add --batch-size 1,8,64"),
     (["--depth", "1", "--batch-size", "1,2"], "--depth needs one batch size"),

@@ -173,6 +173,7 @@ def test_a_network_that_is_not_what_is_expected_is_counted_too(cli: Cli, tmp_pat
 
 
 @pytest.mark.parametrize(("options", "message"), [
+    (["--csv", "--depth", "1"], "--depth has no effect with --csv"),
     (["--csv", "--json"], "--csv and --json exclude each other"), (["--csv", "--tree"], "--tree has no effect with --csv"),
     (["--csv", "--sizes"], "--sizes belongs to no layer"), (["--csv", "--convention", "thop"], "--convention belongs to no"),
     (["--batch-size", "1,2", "--depth", "1"], "--depth needs one batch size"), (["-o", "x.svg"], "add --batch-size 1,8,64"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,15 @@ def test_init_writes_a_spec_that_is_valid_and_can_be_trained(cli: Cli, tmp_path:
 def test_each_next_step_that_init_names_is_a_command(cli: Cli, tmp_path: Path) -> None:
     steps = re.findall(r"^  archspec (\w+)", cli("init", tmp_path / "net.yaml").out, re.MULTILINE)
     assert steps == ["validate", "profile", "train"]
+
+
+def test_each_next_step_works_whatever_the_name_of_the_file(cli: Cli, folder: Path) -> None:
+    for name in ("-x.yaml", "a b.yaml", "it's.yaml"):
+        done = cli("init", "--", name)
+        steps = [shlex.split(line)[1:] for line in done.out.splitlines()[1:]]
+        assert cli(*steps[0]).code == 0 and cli(*steps[1]).code == 0
+    message = cli("init", "--", "-y").err
+    assert cli("init", *shlex.split(re.search("write (.*)", message)[1])).code == 0
 
 
 def test_init_s_spec_can_be_widened(tmp_path: Path, cli: Cli) -> None:

@@ -15,6 +15,7 @@ from .conftest import ROOT
 
 PROGRAM = [sys.executable, "-W", "error", "-m", "archspec"]
 VALID, INVALID, USAGE, LONG = ["validate", "lenet"], ["validate", "no_such.yaml"], ["validate"], ["list"]
+TABLE = ["profile", "resnet152", "--static", "--csv"]
 full_device = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 
 
@@ -40,6 +41,8 @@ def shell(arguments: list[str], redirection: str) -> subprocess.CompletedProcess
         pytest.param(VALID, ">/dev/full", 1, "", "error: cannot write to standard output: no space", id="full",
                      marks=full_device),
         pytest.param(LONG, ">/dev/full", 1, "", "error: cannot write to standard output: no space", id="full-and-long",
+                     marks=full_device),
+        pytest.param(TABLE, ">/dev/full", 1, "", "error: cannot write to standard output: no space", id="full-and-csv",
                      marks=full_device),
         pytest.param(VALID, "2>/dev/full", 0, "1 spec valid\n", "", id="stderr-full", marks=full_device),
         pytest.param(INVALID, "2>/dev/full", 1, "", "", id="stderr-full-and-an-error", marks=full_device),

@@ -191,3 +191,5 @@ def test_a_share_of_a_gpu_is_for_ray(cli, tmp_path, monkeypatch):  # noqa: F811
     monkeypatch.chdir(tmp_path)
     done = cli("sweep", "s.yaml", "--gpu-share=0.5")
     assert (done.code, "--gpu-share is for --engine ray" in done.err) == (2, True)
+    done = cli("sweep", "s.yaml", "--ray-address=ray://nowhere:1")
+    assert (done.code, "--ray-address is for --engine ray" in done.err) == (2, True)
