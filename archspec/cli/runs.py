@@ -74,8 +74,8 @@ def _refuse_listing(ctx: click.Context, subcommand: str) -> None:
     for name in ("where", "sort", "limit", "rebuild", "as_json"):
         if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             flag = name.removeprefix("as_")
-            raise click.UsageError(f"--{flag} before `{subcommand}` is for the list of runs: leave it out, or see "
-                                   f"`archspec runs {subcommand} --help`")
+            raise click.UsageError(f"--{flag} before `{subcommand}` is for the list of runs: leave it out, or write it "
+                                   f"behind `{subcommand}` if that has it too")
 
 
 def chosen(root: Path, where: str | None, *, rebuild: bool = False) -> list[dict[str, Any]]:
