@@ -33,7 +33,7 @@ def remedy_of(hint: str | None, layer: Layer, names: list[str], scope: Scope) ->
     body = layer.branches[name]
     if scope.calls and not body.layers and len(names) == 2:
         other = layer.branches[next(n for n in names if n != name)]
-        if chosen := _conditional(name, body, other):
+        if chosen := _conditional(hint, name, body, other):
             return chosen
     return fixes.appended(f"end `{name}` with {hint.listed(hint.layers)}", body.at, hint.layers)
 
@@ -73,18 +73,23 @@ def _accepts(op: Operation, types: Sequence[TensorType | None]) -> bool:
         return False
 
 
-def _conditional(name: str, body: Body, other: Body) -> str | None:
-    """The hint to put a 1×1 convolution into an empty branch if the other branch changes channels or size."""
+def _conditional(hint: EndInput, name: str, body: Body, other: Body) -> str | None:
+    """The hint to put a layer into an empty branch if the other branch changes features, channels or size.
+
+    The layer is that of the unconditional hint, or a convolution where an image gets another size.
+    """
+    op = {"interpolate": "conv2d"}.get(kind := hint.layers[0].partition(":")[0], kind)
     widths = [raw for layer in other.layers if (raw := _width(layer)) is not None]
     strides = [raw for layer in other.layers if (raw := _stride(layer)) not in (None, 1)]
-    if not widths or len(strides) > 1:
+    if op not in ("linear", "conv1d", "conv2d", "conv3d") or not widths or len(strides) > 1:
         return None
     width = str(widths[-1]).removeprefix("$")
-    fields = f"out_channels: {widths[-1]}, kernel_size: 1" + "".join(f", stride: {raw}" for raw in strides)
-    when = f"in.channels != {width}"
+    when = f"in.{'features' if op == 'linear' else 'channels'} != {width}"
     for raw in strides:
         when = f"{str(raw).removeprefix('$')} != 1 or {when}"
-    text = f"{{conv2d: {{{fields}}}, when: $({when})}}"
+    fields = f"out_channels: {widths[-1]}, kernel_size: 1" + "".join(f", stride: {raw}" for raw in strides)
+    layer = f"linear: {widths[-1]}" if op == "linear" else f"{op}: {{{fields}}}"
+    text = f"{{{layer}, when: $({when})}}"
     span = body.at.span()
     edits = () if span is None else (Edit(span, text),)
     return Hint(f"write `{name}: {text}`", None, edits)

@@ -42,6 +42,44 @@ def test_every_dim_that_disagrees_is_named() -> None:
 def test_ranks() -> None:
     error = failure("mul", (1, 64, 28, 28), (1, 64))
     assert error.message == "inputs disagree in rank: (64, 28, 28) and (64)"
+    assert error.hint == "end input 2 with `reshape: [$in.features, 1, 1]`"
+
+
+@pytest.mark.parametrize(("name", "shapes", "hint"), [
+    ("add", ((1, 64), (1, 64, 8, 8)), "end input 1 with `reshape: [$in.features, 1, 1]`"),
+    ("add", ((1, 5, 64), (1, 64)), "end input 2 with `reshape: [1, $in.features]`"),
+    ("mul", ((1, 1), (1, 64, 8, 8)), "end input 1 with `reshape: [$in.features, 1, 1]`"),
+    ("add", ((1, 10), (1, 10, 1, 1)), "end input 2 with `flatten`"),
+    ("sub", ((1, 8, 16), (1, 8, 16, 7)), "end input 1 with `reshape: [8, 16, 1]`"),
+    ("concat", ((1, 64), (1, 3, 8, 8)), "end input 2 with `flatten`"),
+    ("concat", ((1, 5, 64), (1, 64)), "end input 2 with `reshape: [1, $in.features]`"),
+    ("add", ((1, 7), (1, 64, 8, 8)), "bring them to one rank with `flatten` or `reshape`"),
+    ("add", ((1, UNKNOWN), (1, 64, 8, 8)), "bring them to one rank with `flatten` or `reshape`"),
+])
+def test_the_edit_for_another_rank_works_where_it_is_told(name: str, shapes: tuple[tuple[int, ...], ...], hint: str) -> None:
+    assert failure(name, *shapes).hint == hint
+    found = re.fullmatch(r"end input (\d) with `(\w+)(?:: \[(.*)\])?`", hint)
+    if found:
+        types, k = [TensorType(shape) for shape in shapes], int(found[1]) - 1
+        sizes = (found[3] or "").replace("$in.features", str(shapes[k][1]))
+        fields = {"shape": [int(size) for size in sizes.split(", ")]} if sizes else {}
+        types[k] = infer_outputs(make_op(found[2], fields), (types[k],))[0]
+        infer_outputs(make_op(name, {}), tuple(types))
+
+
+@pytest.mark.parametrize(("shapes", "hint"), [
+    (((1, 25, 784), (1, 2, 784)), "end input 2 with `conv1d: {out_channels: 25, kernel_size: 1}`"),
+    (((1, 64, 501), (1, 32, 1001)), "end input 2 with `conv1d: {out_channels: 64, kernel_size: 1, stride: 2}`"),
+    (((1, 8, 4, 7, 7), (1, 3, 8, 14, 14)), "end input 2 with `conv3d: {out_channels: 8, kernel_size: 1, stride: 2}`"),
+    (((1, 8, 4, 7, 7), (1, 8, 4, 14, 14)), None), (((1, 16, 64), (1, 16, 48)), None),
+])
+def test_sequences_and_volumes_end_with_a_convolution(shapes: tuple[tuple[int, ...], ...], hint: str | None) -> None:
+    assert failure("add", *shapes).hint == hint
+    found = re.search(r"input (\d) with `(conv\dd): {(.*)}`", hint or "")
+    if found:
+        fields = {key: int(value) for key, value in (pair.split(": ") for pair in found[3].split(", "))}
+        x, y = (TensorType(shape) for shape in shapes)
+        assert infer_outputs(make_op(found[2], fields), (y,)) == (x,)
 
 
 def test_concat_names_what_disagrees_beside_its_dim() -> None:
