@@ -51,7 +51,7 @@ class _Check:
 
     def run(self) -> None:
         """Everything that is written in the file."""
-        names = _Names("", self.library.vars)
+        names = _Names("", self.library.vars, self.program.inputs or ("input",))
         for raw, at in self.library.vars.values():
             self.expressions(raw, at, names)
         own = self.library is self.program.library
@@ -120,9 +120,12 @@ class _Check:
         self.body(block.body, names)
 
     def body(self, body: Body, names: _Names) -> None:
-        """Every layer of a body."""
+        """Every layer of a body, which sees the named ones before it."""
+        names = names.inside()
         for layer in body.layers:
             self.layer(layer, names)
+            if layer.name is not None:
+                names.values[layer.name] = "layer"
 
     def layer(self, layer: Layer, names: _Names) -> None:
         """A layer, and what is written inside it."""
@@ -140,7 +143,8 @@ class _Check:
         elif layer.kind in OPS:
             self.fields(layer)
         elif layer.kind not in (SEQUENTIAL, SHARE) and self.library.find(layer.kind) is None:
-            unknown_kind(layer.kind, layer.head, self.library, self.errors, names.layers, stages=self.program.stages)
+            unknown_kind(layer.kind, layer.head, self.library, self.errors, names.layers, stages=self.program.stages,
+                         values=names.values)
         if layer.args is not None and layer.body is None:
             self.expressions(layer.args, layer.at, names)
 
@@ -186,10 +190,11 @@ class _Check:
 
 
 class _Names:
-    """The names that a body sees. owner: the block's name, empty outside of blocks."""
+    """The names that a body sees. owner: the block's name, empty outside of blocks. inputs: those that `from` sees."""
 
-    def __init__(self, owner: str, names: Mapping[str, tuple[Any, At]]) -> None:
+    def __init__(self, owner: str, names: Mapping[str, tuple[Any, At]], inputs: Iterable[str] = ("input",)) -> None:
         self.owner = owner
+        self.values = ChainMap(dict.fromkeys(inputs, "input"))  # what `from` sees beside stages: inputs and layers
         self.known: MutableMapping[str, Any] = dict.fromkeys((*names, *_SHAPES), UNKNOWN_VALUE)
         self.layers = {name for name, (raw, _) in names.items() if may_be_layer(raw)}  # which may hold one
 
@@ -204,9 +209,14 @@ class _Names:
         """The same inside a repeat."""
         if "i" in self.known:
             return self
-        inside = _Names(self.owner, {})
-        inside.layers = self.layers
+        inside = self.inside()
         inside.known = ChainMap({"i": UNKNOWN_VALUE}, self.known)
+        return inside
+
+    def inside(self) -> _Names:
+        """The same for a body: what gets a name in it is not seen outside."""
+        inside = _Names(self.owner, {})
+        inside.layers, inside.known, inside.values = self.layers, self.known, self.values.new_child()
         return inside
 
 

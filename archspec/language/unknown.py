@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from archspec.diagnostics import hints, listing
@@ -21,11 +21,12 @@ _ACTIVATIONS: Final = ("activation", "act", "act_layer", "nonlinearity")  # fiel
 
 def unknown_kind(
     kind: str, at: At, library: Library, errors: Errors, names: Container[str], call: At | None = None,
-    stages: Container[str] = (),
+    stages: Container[str] = (), values: Mapping[str, str] | None = None,
 ) -> str | None:
     """Note that no op or block of this library has this name; returns the one that was probably meant.
 
-    names: of the params and vars that may hold a layer: the name may lack its `$`.
+    names: of the params and vars that may hold a layer: the name may lack its `$`. values: what else `from` sees here,
+    and whether that is an input or a layer.
     """
     if library.lost_block(kind) or kind in errors.lost:
         return None
@@ -50,12 +51,20 @@ def unknown_kind(
             near, hint = called, hints.called(called)
         elif lack is not None:
             near, message, hint = None, f"{message}: archspec has no {lack.what}", lack.instead
-    if kind in stages:
-        near = None
-        hint = f"`{short(kind)}` is a stage: `{{share: {short(kind)}}}` runs it again with its weights, " \
-               f"`{{from: {short(kind)}}}` takes its output"
+    what = "stage" if kind in stages else (values or {}).get(kind)
+    if what is not None:
+        near, hint = None, _of_value(short(kind), what)
     errors.add("SPEC020", message, at, notes=OP_DOOR.problems, hint=hint, subject=kind, call=call)
     return near
+
+
+def _of_value(name: str, what: str) -> str:
+    """The hint for the name of a value where a layer belongs."""
+    if what == "input":
+        return f"write `{{from: {name}}}` for that input"
+    return (
+        f"`{name}` is a {what}: `{{share: {name}}}` runs it again with its weights, `{{from: {name}}}` takes its output"
+    )
 
 
 def may_be_layer(raw: Any) -> bool:

@@ -18,6 +18,8 @@ from tests.helpers import assert_marked, spec
                      "`skip` is inside stage `a`, or comes later: make it a separate stage before this layer", id="inside"),
         pytest.param("{a: [sequential: [{relu: , name: skip}], add: {x: [], y: {from: «skip»}}]}",
                      "`skip` is inside stage `a`, or comes later: make it a separate stage before this layer", id="nested"),
+        pytest.param("{a: [{relu: , name: r, repeat: 2}, relu], b: {add: {x: [], y: {from: «copies.0.r»}}}}",
+                     "`copies.0.r` is inside stage `a`, or comes later: make it a separate stage before this layer", id="path"),
         pytest.param("{a: [relu, add: {x: [], y: {from: «relu_1»}}]}",
                      "a layer without a `name` cannot be referred to: write `name: relu_1` beside it", id="unnamed"),
         pytest.param("{a: [relu, add: {x: [], y: {from: «nothing»}}]}",
@@ -43,3 +45,18 @@ def test_a_source_that_is_not_a_name_where_a_field_belongs(layer):
     """It is moved beside the op, where it is a mistake of its own, and nothing is looked for."""
     found = archspec.check({"archspec": 1, "input": [3, 8, 8], "stages": {"a": [layer]}})
     assert {"SPEC021"} <= {diagnostic.code for diagnostic in found}
+
+
+@pytest.mark.parametrize("key", ["from", "share"])
+def test_a_layer_of_another_branch_of_the_block(key: str) -> None:
+    blocks = "blocks: {b: [add: {x: [{batch_norm2d: , name: mlp}], y: [{relu: , name: r}, {KEY: «mlp»}, add: {a: [], r: {from: r}}]}]}\n".replace("KEY", key)
+    (found,) = assert_marked(spec("stages: {a: b}", blocks), ("SPEC040", "no earlier layer or stage `mlp`"))
+    assert found.hint == "`mlp` is inside another layer of block `b`, or comes later: put it before this one"
+    before = blocks.replace("[add: {x: [{batch_norm2d: , name: mlp}]", "[{batch_norm2d: , name: mlp}, add: {x: []").replace("«", "").replace("»", "")
+    assert archspec.check(spec("stages: {a: b}", before)) == ()
+
+
+def test_a_layer_inside_a_block_from_outside() -> None:
+    blocks = "blocks: {b: [{relu: , name: z}, sigmoid]}\n"
+    (found,) = assert_marked(spec("stages: {a: [b, add: {x: [], y: {from: «z»}}]}", blocks), ("SPEC040", "no earlier layer or stage `z`"))
+    assert found.hint == "`z` is inside block `b`, which shows its output only: end it with that, or make it a stage"
