@@ -67,6 +67,15 @@ def _check_class_weights(name: str, loss: AnyLoss, output: TensorType) -> None:
                  "write one number for each of the output's channels, or `balanced`")
 
 
+def no_classifier(shape: tuple[int, ...]) -> SpecError:
+    """RUN311: an output of this shape, with its batch, does not tell classes apart."""
+    return error(
+        "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape[1:])}",
+        hint="end it with `global_avg_pool2d`, `flatten` and `linear`, or train it from Python with a data set of your "
+        "own: `archspec.train`",
+    )
+
+
 def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) -> None:
     """Raise SpecError RUN323 or RUN311 if an output or its loss does not suit a data set with classes."""
     types = output_types(graph)
@@ -76,10 +85,7 @@ def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) ->
             raise _wrong("RUN323", f"the images of {data} have classes, which {loss.kind} does not take",
                          Hint(remedy, "cross_entropy") if len(losses) == 1 else remedy)
         if len(types[name].shape) != 2:
-            raise error(
-                "RUN311", "a classifier outputs one number for each class, this network outputs "
-                f"{shape_text(types[name].shape[1:])}", hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
-            )
+            raise no_classifier(types[name].shape)
 
 
 def check_for_targets(data: str, losses: Mapping[str, AnyLoss], graph: Graph, targets: Sequence[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.analysis import check_learns, lone_value, squashing_end
-from archspec.data.outputs import WrongLoss, check_for_classes, losses_of
+from archspec.data.outputs import WrongLoss, check_for_classes, losses_of, no_classifier
 from archspec.data.plan import ImageShape, InputPlan, WrongNormalisation, check_classes, plan
 from archspec.data.registry import OWN_PREFIX, TABLE_PREFIX, DatasetInfo, check_name
 from archspec.diagnostics import Hint, SpecError, error, listing, plural
@@ -19,7 +19,6 @@ from archspec.language.recipe import Recipe
 from archspec.language.syntax import At, Body, Errors, Layer, Program
 from archspec.ops import OPS
 from archspec.ops.traits import Projects
-from archspec.text import shape_text
 from archspec.types import INTEGERS
 
 if TYPE_CHECKING:
@@ -241,10 +240,7 @@ def outputs_of(graph: Graph) -> int:
     """How many classes the network can tell apart. Raises SpecError RUN311 where it is not a classifier."""
     shape = graph.first_output.shape
     if len(shape) != 2:
-        raise error(
-            "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape[1:])}",
-            hint="end it with `global_avg_pool2d`, `flatten` and `linear`",
-        )
+        raise no_classifier(shape)
     return shape[1]
 
 

@@ -52,7 +52,13 @@ _LACKS: Final[tuple[tuple[str, Lack], ...]] = (  # patterns of names in lower ca
     ("maximum|minimum", Lack("merge of this kind", "`add`, `sub`, `mul`, `div`, `concat` and `stack` join branches")),
     ("(un)?fold|im2col|col2im|gather|scatter|gridsample|roipool|roialign|lambda|module", Lack("such operation", _NONE)),
     ("[a-z]*(crossentropy|loss)([a-z0-9]*)", Lack(
-        "loss layers", "end with one output for each class; training always uses cross entropy")),
+        "loss layers", "end the network with its outputs; `loss` in `train` says what is minimised")),
+    ("chomp(1d)?|(center)?crop(ping)?[123]?d?|trim|narrow", Lack("op of that name", "use `slice`, which cuts a dim")),
+    ("(take)?last|last(token|step|timestep|state)|cls(token)?", Lack(
+        "op of that name", "use `select`, such as `select: {dim: 1, index: -1}`")),
+    ("exp|log|sqrt|rsqrt|square|pow|sin|cos|clamp|clip|reciprocal", Lack("such function of each element", _NONE)),
+    ("(gaussian)?noise|randn?|randomnormal|sample|sampling|reparam(eteri[sz](e|ation))?", Lack(
+        "random numbers", _NONE)),
 )
 _OF_IMAGES: Final = Lack("1-d or 3-d layers of this kind", "use the op for images, if there is one")
 _COMPILED: Final[list[tuple[re.Pattern[str], Lack]]] = []

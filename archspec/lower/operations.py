@@ -93,9 +93,11 @@ def _complain_main(
     names = [cls.likely] if cls.likely else list(cls.model_fields)
     rule = "needs its fields by name" if names else "takes no arguments"
     values = layer.args if isinstance(layer.args, list) and not cls.likely else [layer.args]
-    given = [f"{name}: {value_text(value)}" for name, value in zip(names, values, strict=False)]
-    given += [f"{name}: …" for name in names[len(values) :] if cls.model_fields[name].is_required()]
-    fields = ", ".join(given)
+    given = {name: value_text(value) for name, value in zip(names, values, strict=False)}
+    for name, field in cls.model_fields.items():
+        if field.is_required() and name not in given:
+            given[name] = _example(cls, name)
+    fields = ", ".join(f"{name}: {given[name]}" for name in cls.model_fields if name in given)
     hint: str = fixes.whole(f"write `{cls.op}: {{{fields}}}`", layer.at, f"{cls.op}: {{{fields}}}")
     if "…" in fields or len(values) > len(names):
         hint = str(hint)
@@ -151,7 +153,7 @@ def _tell_missing(
 ) -> None:
     if not names or _LOST in fields.broken or ev.reporter.errors.lost.intersection(names):
         return
-    examples = {name: "-1" if name == "dim" else "…" for name in names}  # the last dimension
+    examples = {name: _example(cls, name) for name in names}
     rest = ", ".join(f"{name}: {example}" for name, example in examples.items())
     if layer.args is not None:
         hint = f"add `{rest}`"
@@ -159,6 +161,12 @@ def _tell_missing(
         hint = f"write `{cls.op}: {examples[names[0]]}`" if names == [cls.main] else f"write `{cls.op}: {{{rest}}}`"
     ev.reporter.tell("SPEC011", f"`{cls.op}` needs {' and '.join(f'`{name}`' for name in names)}",
                      layer.head if layer.args is None else layer.at, scope, hint=hint)
+
+
+def _example(cls: type[Operation], name: str) -> str:
+    """A value of a field that is usual: of a `dim` the last one; … where none is."""
+    examples = cls.model_fields[name].examples
+    return str(examples[0]) if examples else "-1" if name == "dim" else "…"
 
 
 def _tell(

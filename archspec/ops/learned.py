@@ -33,8 +33,9 @@ def _start(value: Any) -> Any:
         if isinstance(std, (int, float)) and not isinstance(std, bool) and 0 < std < float("inf"):
             return rule, float(std)
         raise refuse(f"must be {{{rule}: std}} with a positive number as the standard deviation")
-    if isinstance(value, str) and value in _RULES:
-        raise refuse(f"must be {{{value}: std}}, with a standard deviation such as 0.02")
+    name = str(pair[0] if isinstance(pair, tuple) else pair).strip("_").replace("trunc_", "truncated_")  # PyTorch's
+    if name in _RULES:
+        raise refuse(f"must be {{{name}: std}}, with a standard deviation such as 0.02")
     raise refuse("must be zeros, ones, {normal: std} or {truncated_normal: std}", choices=tuple(_NUMBERS))
 
 
@@ -81,6 +82,7 @@ class Parameter(Op):
 
     shape: Shape = Field(description="shape of the tensor, without the batch")
     init: AffectsNothing[StartField] = Field(
+        examples=["zeros"],
         description="how it starts: `zeros`, `ones`, {normal: std} or {truncated_normal: std} with mean 0"
     )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic import Field, ValidationInfo, field_validator
 from typing_extensions import override
 
-from archspec.diagnostics.hints import SetFields, lower_to
+from archspec.diagnostics.hints import SetFields, lower_to, set_to
 from archspec.ops.base import register_op
 from archspec.ops.fields import clash
 from archspec.ops.ranks import Margins, Ranked, Sizes
@@ -43,6 +43,15 @@ class _SlidingPool(Ranked):
     @classmethod
     def _kernel_size_by_default(cls, stride: Any, info: ValidationInfo) -> Any:
         return info.data.get("kernel_size", 1) if stride is None else stride
+
+    @field_validator("padding", mode="before")
+    @classmethod
+    def _a_number(cls, padding: Any, info: ValidationInfo) -> Any:
+        kernel = info.data.get("kernel_size")
+        if kernel is not None and padding in ("same", "valid"):
+            half = [(k - 1) // 2 if padding == "same" else 0 for k in kernel]
+            raise clash(f"padding `{padding}` exists for convolutions only", set_to("padding", pair_text(half)))
+        return padding
 
     @field_validator("padding")
     @classmethod

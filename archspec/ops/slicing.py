@@ -97,9 +97,10 @@ class Select(Op):
 
     op = "select"
     torch_name = "Select"
+    likely = "index"
     dtypes = ANY
 
-    dim: Dim = Field(description="the dim to drop, with the batch as 0")
+    dim: Dim = Field(examples=[1], description="the dim to drop, with the batch as 0")
     index: Index = Field(description="which slice, from 0; negative from the end")
 
     @override

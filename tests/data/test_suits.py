@@ -45,7 +45,8 @@ def warnings(text: str) -> list[tuple[str, str, str | None]]:
         pytest.param(
             "flatten, linear: 10]}\ntrain", "relu]}\n«train»", "RUN311",
             "a classifier outputs one number for each class, this network outputs (1, 28, 28)",
-            "end it with `global_avg_pool2d`, `flatten` and `linear`", id="no-classifier",
+            "end it with `global_avg_pool2d`, `flatten` and `linear`, or train it from Python with a data set of your own: "
+            "`archspec.train`", id="no-classifier",
         ),
         pytest.param(
             "lr: 0.1", "lr: 0.1, normalize: «{mean: [0, 0], std: [1, 1]}»", "RUN303",

@@ -101,3 +101,67 @@ def test_an_embedding_has_its_sizes_in_pytorch_s_order(below):
 def test_an_expression_that_gives_no_integer_stays_an_expression(written, meant):
     text = f"{IMAGE}vars: {{w: 8, r: 2.5}}\nstages: {{a: [conv2d: {{out_channels: {written}, kernel_size: 3}}, dropout: $(r / 5)]}}\n"
     assert hint_of(text, "SPEC012") == meant
+
+
+@pytest.mark.parametrize(("stages", "code", "hint"), [
+    ("{x: [conv2d: {out_channels: 8, kernel_size: 1}, mul: {x: [], s: [global_avg_pool2d, flatten, linear: 8, sigmoid]}]}",
+     "SHAPE103", "end `s` with `reshape: [$in.features, 1, 1]`"),
+    ("{x: [global_avg_pool2d, sequential: [flatten, mul: {x: [], s: [reshape: [3, 1, 1]]}]]}", "SHAPE103", "end `s` with `flatten`"),
+    ("{x: [global_avg_pool2d, concat: {a: [], b: [flatten, linear: 4]}, linear: 2]}", "SHAPE104", "end `a` with `flatten`"),
+    ("{x: [max_pool2d: {kernel_size: 3, stride: 2, padding: same}]}", "SPEC012", "set padding to 1"),
+    ("{x: [avg_pool2d: {kernel_size: [2, 5], stride: 2, padding: valid}]}", "SPEC012", "set padding to 0"),
+    ("{x: [flatten: 2, select: 0]}", "SPEC021", "write `select: {dim: 1, index: 0}`"),
+    ("{x: [flatten: 2, permute: [0, 2, 1], add: {x: [], pos: {parameter: [784, 3]}}]}", "SPEC021",
+     "write `parameter: {shape: [784, 3], init: zeros}`"),
+])
+def test_habits_in_layers(stages, code, hint):
+    assert hint_of(f"{IMAGE}stages: {stages}\n", code) == hint
+
+
+@pytest.mark.parametrize(("init", "hint", "message"), [
+    ("trunc_normal_", None, "must be {truncated_normal: std}, with a standard deviation such as 0.02"),
+    ("{trunc_normal: 0.02}", None, "must be {truncated_normal: std}, with a standard deviation such as 0.02"),
+    ("linspace", "write a value such as zeros", "must be zeros, ones, {normal: std} or {truncated_normal: std}"),
+])
+def test_starts_of_learned_tensors(init, hint, message):
+    (found,) = archspec.check(f"{IMAGE}stages: {{x: [flatten, add: {{x: [], b: {{parameter: {{shape: [2352], init: {init}}}}}}}]}}\n")
+    assert message in found.message
+
+
+BLOCK = "blocks: {{skip: {{params: {{c: int, s: 1}}, body: [add: {{main: [{layer}], skip: []}}]}}}}\n"
+
+
+@pytest.mark.parametrize(("shape", "layer", "call", "hint"), [
+    ("[3, 28, 28]", "conv2d: {out_channels: $c, kernel_size: 1, stride: $s}", "[8, 2]",
+     "write `skip: {conv2d: {out_channels: $c, kernel_size: 1, stride: $s}, when: $(s != 1 or in.channels != c)}`"),
+    ("[3, 28]", "conv1d: {out_channels: $c, kernel_size: 1, stride: $s}", "[8, 2]",
+     "write `skip: {conv1d: {out_channels: $c, kernel_size: 1, stride: $s}, when: $(s != 1 or in.channels != c)}`"),
+    ("[3, 8, 8, 8]", "conv3d: {out_channels: $c, kernel_size: 1, stride: $s}", "[8, 2]",
+     "write `skip: {conv3d: {out_channels: $c, kernel_size: 1, stride: $s}, when: $(s != 1 or in.channels != c)}`"),
+    ("[30]", "linear: {out_features: $(c * s)}, linear: {out_features: $c}", "[8, 2]",
+     "write `skip: {linear: $c, when: $(in.features != c)}`"),
+])
+def test_the_conditional_shortcut_of_a_block(shape, layer, call, hint):
+    blocks = BLOCK.format(layer=layer)
+    assert hint_of(f"archspec: 1\ninput: {shape}\n{blocks}stages: {{x: {{skip: {call}}}}}\n", "SHAPE103") == hint
+
+
+@pytest.mark.parametrize(("text", "hint"), [
+    ("input: [8]\nstages: {a: [{linear: 8, name: gate}, relu, mul: {x: [], t: «gate»}]}",
+     "`gate` is a layer: `{share: gate}` runs it again with its weights, `{from: gate}` takes its output"),
+    ("input: [8]\nstages: {a: [relu, mul: {x: [], t: [«input», sigmoid]}]}", "write `{from: input}` for that input"),
+    ("input: {one: [8], two: [8]}\nstages: {a: [{relu: , from: one}, mul: {x: [], t: «two»}]}", "write `{from: two}` for that input"),
+    ("input: [8]\nblocks: {f: {params: {skip: layer}, body: [add: {x: [], y: $skip}]}}\n"
+     "stages: {a: [{linear: 8, name: early}, relu, f: {skip: «early»}]}",
+     "`early` is a layer: `{share: early}` runs it again with its weights, `{from: early}` takes its output"),
+])
+def test_the_name_of_a_value_where_a_layer_belongs(text, hint):
+    plain = text.replace("«", "").replace("»", "")
+    assert hint in [one.hint for one in archspec.check(f"archspec: 1\n{plain}\n") if one.code == "SPEC020"]
+    changed = text.replace("«", "{from: ").replace("»", "}")
+    assert archspec.check(f"archspec: 1\n{changed}\n") == ()
+
+
+def test_the_name_of_a_later_layer_is_no_value():
+    (found,) = archspec.check("archspec: 1\ninput: [8]\nstages: {a: [mul: {x: [], t: gate}, {linear: 8, name: gate}]}\n")
+    assert found.hint == "`archspec list` shows all ops and blocks"
