@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
-from archspec.diagnostics.hints import GiveChannels
+from archspec.diagnostics.hints import GiveChannels, SetFields
 from archspec.language import fixes
 from archspec.language.errors import Place
 from archspec.language.syntax import At, Body, Layer
@@ -103,7 +103,7 @@ class Ops:
             from archspec.lower.widening import widened  # only mistakes need it
 
             hint = widened(flow, e.hint)
-        hint = hint or fixes.of_op(e.hint, layer.at, layer.head, layer.place, cls.main)
+        hint = hint or fixes.of_op(_depthwise(e.hint, layer, flow), layer.at, layer.head, layer.place, cls.main)
         if hint is not None and at == layer.head:
             hint = fixes.moved(hint, layer.at)  # the hint is about the value, not the name
         related += field_place(e, fields or read_fields(layer, cls, self.context.ev, scope, flow.tensor), at)
@@ -167,3 +167,14 @@ class Ops:
                 self.reporter.tell(e.code, f"{sub.path}: {e.named([f'`{n}`' for n in outputs])}", layer.head, scope,
                                    related=related, notes=[flow.way()], hint=hint)
             return sub.broken(name, inputs[0], e.partial)
+
+
+def _depthwise(hint: str | None, layer: Layer, flow: Val) -> str | None:
+    """A hint to set `groups` to the input's channels is an expression where `groups` is one: calls differ in them."""
+    channels = None if flow.tensor is None else flow.tensor.shape[1]
+    if not isinstance(hint, SetFields) or hint.values != (("groups", str(channels)),):
+        return hint
+    written = layer.args.get("groups") if isinstance(layer.args, dict) else None
+    if not isinstance(written, str):
+        return hint
+    return SetFields("write `groups: $in.channels`", groups="$in.channels")

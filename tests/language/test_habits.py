@@ -165,3 +165,15 @@ def test_the_name_of_a_value_where_a_layer_belongs(text, hint):
 def test_the_name_of_a_later_layer_is_no_value():
     (found,) = archspec.check("archspec: 1\ninput: [8]\nstages: {a: [mul: {x: [], t: gate}, {linear: 8, name: gate}]}\n")
     assert found.hint == "`archspec list` shows all ops and blocks"
+
+
+@pytest.mark.parametrize(("groups", "hint"), [
+    ("$c", "write `groups: $in.channels`"), ("$(c // 2)", "write `groups: $in.channels`"), ("4", "set groups to 3"),
+])
+def test_a_depthwise_convolution_in_a_block(groups, hint):
+    blocks = f"blocks: {{sep: {{params: {{c: int}}, body: [conv2d: {{out_channels: $c, kernel_size: 3, groups: {groups}}}]}}}}\n"
+    text = f"{IMAGE}{blocks}stages: {{a: [sep: 12, sep: 24]}}\n"
+    found = [one for one in archspec.check(text) if one.code == "SHAPE102"]
+    assert found[0].hint == hint
+    if "$" in hint:
+        assert archspec.check(text.replace(f"groups: {groups}", "groups: $in.channels")) == ()
