@@ -45,7 +45,7 @@ FAULTS = [
     Fault("a shape without -1 may leave elements over", "ops/shape.py",
           "unfilled = total % given if -1 in self.shape else total - given", "unfilled = total % given",
           "ops/test_shape.py"),
-    Fault("branches of a sum that are 1 wide do not fit a later one", "ops/merge.py",
+    Fault("branches of a sum that are 1 wide do not fit a later one", "ops/agreement.py",
           "if is_unknown(fixed) or (broadcast and d > 0 and fixed == 1):", "if is_unknown(fixed):",
           "ops/test_merge.py"),
     Fault("a group norm over one pixel is refused, however many channels a group has", "ops/norm.py",
