@@ -2,11 +2,14 @@
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+import torch
 
 import archspec
+from archspec.diagnostics import SpecError
 from archspec.ops.conv import Conv2d
 
 NET = """\
@@ -118,3 +121,18 @@ def test_public_names() -> None:
         assert getattr(archspec, name) is not None
     with pytest.raises(AttributeError, match="nothing"):
         _ = archspec.nothing
+
+
+def test_weights_that_do_not_fit_are_not_allocated(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {"archspec": 1, "input": [4], "stages": {"a": [{"linear": 10**12}]}}
+    with pytest.raises(SpecError, match=r"the network needs about 18\.19 TiB") as caught:
+        archspec.build(spec)
+    assert [d.code for d in caught.value.diagnostics] == ["BUILD201"]
+    with torch.device("meta"):
+        assert archspec.build(spec).a[0].weight.shape == (10**12, 4)
+    small = {"archspec": 1, "input": [4], "stages": {"a": [{"linear": 2}, "batch_norm1d"]}}
+    bytes_of_it = 4 * (4 * 2 + 2 + 4 * 2 + 1)  # weight, bias, of the norm four of each, the number of batches
+    for free, fits in ((bytes_of_it, True), (bytes_of_it - 20, False)):
+        monkeypatch.setattr("archspec.backends.fits.available_bytes", lambda _, free=free: free)
+        with nullcontext() if fits else pytest.raises(SpecError, match="the network needs"):
+            archspec.build(small)

@@ -37,6 +37,8 @@ def build(
     optimize: "inference" folds batch norms into convolutions and fuses 1×1 convolutions of one value. The module gives
     what the other one gives in evaluation, up to rounding, and cannot train. Its `load_state_dict` takes the weights of
     a trained network as they are, and folds and fuses them.
+
+    Errors: SpecError BUILD201 if the weights do not fit into memory.
     """
     graph = load(source, **options).graph
     if optimize not in (None, "inference"):
@@ -50,8 +52,14 @@ def build(
 
 
 def _build(graph: Graph, seed: int | None) -> nn.Module:
+    import torch
+
+    from archspec.backends.fits import check_fits
     from archspec.backends.torch import build as build_graph
 
+    report = cost_report(graph)
+    needed = (report.params + report.buffers) * torch.get_default_dtype().itemsize
+    check_fits(needed, torch.get_default_device(), what="the network", hint="lower its width")
     if seed is None:
         return build_graph(graph)
     from archspec.backends.init import initialise, seeded

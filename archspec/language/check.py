@@ -185,7 +185,11 @@ class _Check:
                 return
             if word is not None:
                 self.unknown.add(word)
-            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=e.hint,
+            hint = e.hint
+            if hint is None and word is not None and word != "i" and word in names_in(text):
+                of_block = f", or to the `params` of `{short(names.owner)}`" if names.owner else ""
+                hint = f"add `{short(word)}` to `vars`{of_block}"
+            self.errors.add(e.code, e.message, at.inside(e.offset, max(1, e.length)), hint=hint,
                             subject=None if word is None else (e.hint or names.owner, word))
 
 

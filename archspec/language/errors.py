@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from archspec.diagnostics import Diagnostic, Edit, Hint, Label, SourceSpan, SpecError, listing, plural
+from archspec.diagnostics import Diagnostic, Edit, Fix, Hint, Label, SourceSpan, SpecError, listing, plural
 
 if TYPE_CHECKING:
     from archspec.language.syntax import At
@@ -48,6 +48,7 @@ class Errors:
         self._guessed: dict[str, frozenset[int]] = {}  # document -> lines of which nothing more is reported
         self._told: set[Any] = set()
         self._subjects: dict[Any, int] = {}  # what a mistake is about -> its index in `found`
+        self._indices: dict[Any, int] = {}  # code and place -> index in `found`
         self._also: dict[int, list[At]] = {}  # index in `found` -> further places of the same mistake
         self.extend(found)
 
@@ -75,13 +76,18 @@ class Errors:
                 self._also.setdefault(self._subjects[whole], []).append(where)
                 return
             self._subjects[whole] = len(self.found)
-        whole_place = shown is None or shown.is_on_one_line()  # else the span is not all of it
-        fix = None
-        if isinstance(hint, Hint) and call is None and (hint.own is None or whole_place):
-            fix = hint.fix(None if shown is None or hint.own is None else shown.edit(hint.own))
+        fix = _fix(hint, shown) if call is None else None
         path = shown.path if shown is not None and span is None else ()
         labels, unplaced = labelled(related, span)
+        if where is not None and call is None:
+            self._indices[code, _spot(where)] = len(self.found)
         self._append(Diagnostic(code, message, span, (*unplaced, *notes), hint, fix, labels, path))
+
+    def improve(self, code: str, at: At, hint: str) -> None:
+        """Replace the hint of a mistake that was found at this place when less was known."""
+        index = self._indices.pop((code, _spot(at)), None)
+        if index is not None and self.found[index].code == code:
+            self.found[index] = replace(self.found[index], hint=hint, fix=_fix(hint, at))
 
     def is_reported(self, code: str, at: At | None, call: At | None = None) -> bool:
         """Whether this code was reported at this place, by itself or (where `call` is given) for this call."""
@@ -171,6 +177,15 @@ def in_order(told: Iterable[Diagnostic]) -> tuple[Diagnostic, ...]:
             files.setdefault(d.span.path, len(files))
     last = (len(files), 0, 0)
     return tuple(sorted(told, key=lambda d: (files[d.span.path], d.span.line, d.span.column) if d.span else last))
+
+
+def _fix(hint: str | None, at: At | None) -> Fix | None:
+    """What a hint changes, at its place."""
+    if not isinstance(hint, Hint):
+        return None
+    if hint.own is None or at is None:
+        return hint.fix(None)
+    return hint.fix(at.edit(hint.own)) if at.is_on_one_line() else None  # else the span is not all of it
 
 
 def _spot(at: At | None) -> Any:

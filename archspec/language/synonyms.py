@@ -38,7 +38,10 @@ _OPTIONS: Final = {
     "num_workers": "--workers", "precision": "--precision", "resume": "--resume", "threads": "--threads",
     "workers": "--workers",
 }
-_CHOICES: Final = {  # of a recipe: names of rules, and of the steps of `augment`
+_CHOICES: Final = {  # words that a field takes: in a recipe names of rules, and of the steps of `augment`
+    "border": "replicate", "constant": "zeros", "edge": "replicate", "mirror": "reflect", "periodic": "circular",
+    "reflection": "reflect", "replication": "replicate", "wrap": "circular",
+    "cubic": "bicubic", "linear": "bilinear", "nearest_neighbor": "nearest", "nearest_neighbour": "nearest",
     "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
     "acc": "accuracy", "f1_score": "f1", "val_acc": "accuracy", "val_loss": "loss",
     "cos": "cosine", "cosine_annealing": "cosine", "cosineannealinglr": "cosine", "onecyclelr": "one_cycle",
@@ -69,7 +72,7 @@ def field_called(name: str, fields: Container[str]) -> str | None:
 
 
 def choice_meant(name: str, known: Iterable[str]) -> str | None:
-    """Which of the known names of a recipe's value is called so elsewhere, or is close."""
+    """Which of the words that a field takes is called so elsewhere, or is close."""
     names = list(known)
     called = _CHOICES.get(name.lower())
     return called if called in names else close(name, names)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping
 from typing import Any, Final
 
 from archspec.diagnostics import hints, listing
+from archspec.diagnostics.wording import Similar
 from archspec.language import fixes
 from archspec.language.lacking import lack_of
 from archspec.language.message_text import close, short
@@ -16,17 +18,19 @@ from archspec.language.syntax import At, Errors, Library
 from archspec.ops import OP_DOOR, OPS, Operation
 
 INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
+_RANK: Final = re.compile(r"(?<=[a-z])[1-9]d?$")  # at the end of an op's name
 _ACTIVATIONS: Final = ("activation", "act", "act_layer", "nonlinearity")  # fields of layers elsewhere
 
 
 def unknown_kind(
     kind: str, at: At, library: Library, errors: Errors, names: Container[str], call: At | None = None,
-    stages: Container[str] = (), values: Mapping[str, str] | None = None,
+    stages: Container[str] = (), values: Mapping[str, str] | None = None, rank: int | None = None,
 ) -> str | None:
     """Note that no op or block of this library has this name; returns the one that was probably meant.
 
     names: of the params and vars that may hold a layer: the name may lack its `$`. values: what else `from` sees here,
-    and whether that is an input or a layer.
+    and whether that is an input or a layer. rank: of the layer's input, without batch and channels, if it is known: the
+    op for it was meant where the name does not say another.
     """
     if library.lost_block(kind) or kind in errors.lost:
         return None
@@ -36,9 +40,16 @@ def unknown_kind(
         errors.add("SPEC020", f"no op or block `{short(kind)}`", at, hint=hint, subject=kind, call=call)
         return f"${kind}"
     called = kind_called(kind)
+    said = rank is None or _RANK.search(kind) is not None
+    if called is not None and not said:
+        called = _of_rank(called, rank)
     if kind not in library.nearest:
         library.nearest[kind] = close(kind, library.block_names() | set(OPS) | {SEQUENTIAL, SHARE})
     near = library.nearest[kind]
+    if isinstance(near, Similar) and not said:
+        similar = near.rivals or (near,)
+        known = tuple(dict.fromkeys(_of_rank(name, rank) for name in similar))
+        near = Similar(known, kind) if known != similar else near
     message = f"no op or block `{short(kind)}`"
     if (hidden := seen_wrongly(kind)) is not None:
         seen = as_seen(kind)
@@ -54,6 +65,8 @@ def unknown_kind(
     what = "stage" if kind in stages else (values or {}).get(kind)
     if what is not None:
         near, hint = None, _of_value(short(kind), what)
+    if not said and near is not None and call is None and errors.is_reported("SPEC020", at):
+        errors.improve("SPEC020", at, hint)
     errors.add("SPEC020", message, at, notes=OP_DOOR.problems, hint=hint, subject=kind, call=call)
     return near
 
@@ -65,6 +78,12 @@ def _of_value(name: str, what: str) -> str:
     return (
         f"`{name}` is a {what}: `{{share: {name}}}` runs it again with its weights, `{{from: {name}}}` takes its output"
     )
+
+
+def _of_rank(name: str, rank: int | None) -> str:
+    """The op that does the same with inputs of this rank, or else this name."""
+    other = _RANK.sub(f"{rank}d", name)
+    return other if other in OPS else name
 
 
 def may_be_layer(raw: Any) -> bool:

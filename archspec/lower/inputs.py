@@ -135,11 +135,16 @@ def _shape(raw: Any, at: At, context: Context, scope: Scope, rule: str) -> Tenso
 
 
 def _dimensions(value: Any) -> str | None:
-    """The hint for `3x8x8`."""
-    sizes = re.split(r" *[x×,] *", value) if isinstance(value, str) and len(value) < _LONG else []
-    if not 1 < len(sizes) <= _RANKS or not all(size.isdecimal() and size.isascii() and int(size) for size in sizes):
+    """The hint for `3x8x8` and `[3, 8x8]`."""
+    words = value if isinstance(value, list) and len(value) <= _RANKS else [value]
+    if not any(isinstance(word, str) for word in words):
         return None
-    return hints.write(f"[{', '.join(str(int(size)) for size in sizes)}]", safe=True)
+    text = ",".join(map(str, words))
+    sizes = re.split(r" *[x×,] *", text) if len(text) < _LONG else []
+    if not all(size.isdecimal() and size.isascii() for size in sizes):
+        return None
+    shape = list(map(int, sizes))
+    return hints.write(str(shape), safe=True) if len(shape) > 1 and shape_of(shape) is not None else None
 
 
 def shape_of(value: Any) -> TensorType | None:

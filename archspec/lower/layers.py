@@ -265,9 +265,11 @@ class Layers:
         at: At | None,
     ) -> Val:
         """Report an unknown name, and continue with the nearest one if that causes no further mistake."""
+        rank = None if flow.tensor is None else flow.tensor.ndim - 2
         values = {kind: "input" if kind in self.context.inputs else "layer"} if kind in scope.outputs else {}
         near = unknown_kind(kind, at or layer.head, home, self.context.errors, () if at else _held_names(scope),
-                            self.reporter.context(at or layer.head, scope)[1], self.context.program.stages, values)
+                            self.reporter.context(at or layer.head, scope)[1], self.context.program.stages, values,
+                            rank)
         if near is None:
             return builder.broken(name, flow)
         made = len(builder.drafts)

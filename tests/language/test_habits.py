@@ -177,3 +177,48 @@ def test_a_depthwise_convolution_in_a_block(groups, hint):
     assert found[0].hint == hint
     if "$" in hint:
         assert archspec.check(text.replace(f"groups: {groups}", "groups: $in.channels")) == ()
+
+
+@pytest.mark.parametrize(("layer", "code", "hint"), [
+    ("conv2d: {out_channels: 4, kernel_size: 3, padding: 1, padding_mode: mirror}", "SPEC012", "write `reflect`"),
+    ("conv2d: {out_channels: 4, kernel_size: 3, padding: 1, padding_mode: wrap}", "SPEC012", "write `circular`"),
+    ("upsample: {scale_factor: 2, mode: linear}", "SPEC012", "write `bilinear`"),
+])
+def test_words_that_fields_take(layer, code, hint):
+    assert hint_of(f"{IMAGE}stages: {{a: [{layer}]}}\n", code) == hint
+
+
+@pytest.mark.parametrize("shape", ["3x28x28", "[3, 28x28]", "[3x28, 28]", "'3, 28, 28'"])
+def test_sizes_in_one_word(shape):
+    assert hint_of(f"archspec: 1\ninput: {shape}\nstages: {{a: {HEAD}}}\n", "SPEC012") == "write `[3, 28, 28]`"
+
+
+def test_a_name_that_is_not_defined():
+    text = f"{IMAGE}stages: {{a: [flatten, linear: $classes]}}\n"
+    assert hint_of(text, "SPEC031", fixed=False) == "add `classes` to `vars`"
+    assert archspec.check(f"vars: {{classes: 10}}\n{text}") == ()
+
+
+@pytest.mark.parametrize(("shape", "rank"), [("[12, 64]", 1), ("[3, 28, 28]", 2), ("[2, 8, 8, 8]", 3)])
+@pytest.mark.parametrize("name", ["conv", "max_pool", "maxpool", "batch_norm", "bn", "adaptive_avg_pool", "conv_transpose"])
+def test_a_name_without_a_rank_is_the_op_for_the_input(name, shape, rank):
+    """Which the layer before has computed from it."""
+    fields = {"conv": "{out_channels: 4, kernel_size: 3}", "conv_transpose": "{out_channels: 4, kernel_size: 3}"}
+    layer = f"{name}: {fields.get(name, 1)}" if "b" not in name[:2] else name
+    text = f"archspec: 1\ninput: {shape}\nstages: {{a: [relu, {layer}, flatten, linear: 10]}}\n"
+    (found,) = archspec.check(text)
+    op = {"maxpool": "max_pool", "bn": "batch_norm"}.get(name, name)
+    assert found.code == "SPEC020"
+    assert f"`{op}{rank}d`" in str(found.hint)
+    assert archspec.check(applied(text, found.fix)) == ()
+
+
+def test_a_name_with_another_rank_keeps_it():
+    text = "archspec: 1\ninput: [12, 64]\nstages: {a: [convv2d: {out_channels: 4, kernel_size: 3}]}\n"
+    assert "`conv2d`" in str(archspec.check(text)[0].hint)
+
+
+def test_a_name_that_a_block_does_not_have():
+    text = f"{IMAGE}blocks: {{b: {{params: {{c: 4}}, body: [conv2d: {{out_channels: $c, kernel_size: $size}}]}}}}\nstages: {{a: [b: ]}}\n"
+    assert hint_of(text, "SPEC031", fixed=False) == "add `size` to `vars`, or to the `params` of `b`"
+    assert archspec.check(text.replace("{c: 4}", "{c: 4, size: 3}")) == ()
