@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Tensor, iterated, written
+from archspec.execution.tensor import Shape, Tensor, channels_last, contiguous, iterated, written
 from archspec.types import DTYPE_BYTES
 
 if TYPE_CHECKING:
@@ -94,16 +94,23 @@ def _output(tape: Recorder, *operands: Tensor, dtype: str | None = None) -> Tens
     first = operands[0]
     dtype = dtype or first.dtype
     if all(x.shape == first.shape for x in operands):
-        return tape.new(first.shape, dtype, written(first.shape, tuple([x.strides for x in operands])))
+        return tape.new(first.shape, dtype, written(first.shape, tuple([_read(tape, x, dtype) for x in operands])))
     n = max(x.ndim for x in operands)
     sizes = zip(*[(1,) * (n - x.ndim) + x.shape for x in operands], strict=True)
     shape = tuple([next((size for size in each if size != 1), 1) for each in sizes])
     strides = []
     for x in operands:
         missing = n - x.ndim
-        pairs = zip(shape[missing:], x.shape, x.strides, strict=True)
+        pairs = zip(shape[missing:], x.shape, _read(tape, x, dtype), strict=True)
         strides.append((0,) * missing + tuple([0 if own == 1 != size else step for size, own, step in pairs]))
     return tape.new(shape, dtype, iterated(shape, tuple(strides)))
+
+
+def _read(tape: Recorder, x: Tensor, dtype: str) -> Shape:
+    """The strides of an operand as the kernel reads it: a CPU first casts those of another dtype, and closes gaps."""
+    if x.dtype == dtype or tape.cuda or tape.meta or x.is_dense:
+        return x.strides
+    return channels_last(x.shape) if x.is_channels_last else contiguous(x.shape)
 
 
 def computed(tape: Recorder, name: str, *operands: Tensor | None, dtype: str | None = None) -> Tensor:

@@ -111,3 +111,25 @@ def test_layouts_are_those_of_torch(name: str, fields: dict[str, Any]) -> None:
             assert strides_of_tape(op, t, shape, strides, given) == (output, gradient), (layout, ordered)
             tried += 1
     assert tried
+
+
+GAPS: dict[str, tuple[Shape, Shape]] = {
+    "part of NHWC of one channel": ((2, 1, 3, 5), (24, 1, 6, 1)), "part of NHWC": ((2, 2, 3, 5), (48, 1, 12, 2)),
+    "part of NCHW": ((2, 2, 3, 4), (48, 24, 8, 2)), "part of a sequence": ((2, 3, 4), (24, 8, 2)),
+}
+
+
+@pytest.mark.parametrize("kind", ["add", "mul", "div"])
+@pytest.mark.parametrize("dtypes", [("float32", "float32"), ("bfloat16", "float32"), ("float32", "bfloat16"), ("bfloat16", "bfloat16")])
+def test_a_binary_kernel_reads_casts_of_tensors_with_gaps(kind: str, dtypes: tuple[str, str]) -> None:
+    """A CPU casts an operand of another type before the kernel, and the cast has no gaps."""
+    for layout, (shape, strides) in {**LAYOUTS, **GAPS}.items():
+        given = []
+        for dtype, own in zip(dtypes, (strides, None), strict=True):
+            x = torch.zeros(4096, dtype=getattr(torch, dtype))
+            given.append(x.as_strided(shape, own) if own else x[: torch.Size(shape).numel()].view(shape))
+        tape = Tape(Setting(batch_size=shape[0]))
+        a, b = (Tensor(Storage(tape.memory, 1 << 14), shape, dtype, x.stride()) for dtype, x in zip(dtypes, given, strict=True))
+        for operands, tensors in (((a, b), given), ((b, a), given[::-1])):
+            y, wanted = getattr(tape, kind)(*operands), getattr(torch, kind)(*tensors)
+            assert (y.strides, y.dtype) == (wanted.stride(), str(wanted.dtype).removeprefix("torch.")), layout
