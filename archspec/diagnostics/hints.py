@@ -113,16 +113,20 @@ class GiveChannels(PutBefore):
 
 
 class EndInput(Remedy):
-    """End an input of a merge, counted from 0, with layers: ``end input 2 with `conv2d: {…}` ``."""
+    """End an input of a merge, counted from 0, with layers: ``end input 2 with `conv2d: {…}` ``.
 
-    __slots__ = ("layers", "which")
+    shortcut: the op that can do this to any input, as the only layer of the shortcut of a block; None if none can.
+    """
+
+    __slots__ = ("layers", "shortcut", "which")
     which: int
     layers: tuple[str, ...]
+    shortcut: str | None
 
-    def __new__(cls, which: int, *layers: str) -> EndInput:
+    def __new__(cls, which: int, *layers: str, shortcut: str | None = None) -> EndInput:
         """Create it from the input's number and the layers."""
         remedy = super().__new__(cls, f"end input {which + 1} with {cls.listed(layers)}")
-        remedy.which, remedy.layers = which, layers
+        remedy.which, remedy.layers, remedy.shortcut = which, layers, shortcut
         return remedy
 
     @staticmethod

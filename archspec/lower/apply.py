@@ -171,7 +171,7 @@ class Ops:
 
 def _depthwise(hint: str | None, layer: Layer, flow: Val) -> str | None:
     """A hint to set `groups` to the input's channels is an expression where `groups` is one: calls differ in them."""
-    channels = None if flow.tensor is None else flow.tensor.shape[1]
+    channels = None if flow.tensor is None or flow.tensor.ndim < 2 else flow.tensor.shape[1]
     if not isinstance(hint, SetFields) or hint.values != (("groups", str(channels)),):
         return hint
     written = layer.args.get("groups") if isinstance(layer.args, dict) else None

@@ -76,19 +76,19 @@ def _accepts(op: Operation, types: Sequence[TensorType | None]) -> bool:
 def _conditional(hint: EndInput, name: str, body: Body, other: Body) -> str | None:
     """The hint to put a layer into an empty branch if the other branch changes features, channels or size.
 
-    The layer is that of the unconditional hint, or a convolution where an image gets another size.
+    Its op is the hint's own for a shortcut.
     """
-    op = {"interpolate": "conv2d"}.get(kind := hint.layers[0].partition(":")[0], kind)
+    op = hint.shortcut
     widths = [raw for layer in other.layers if (raw := _width(layer)) is not None]
     strides = [raw for layer in other.layers if (raw := _stride(layer)) not in (None, 1)]
-    if op not in ("linear", "conv1d", "conv2d", "conv3d") or not widths or len(strides) > 1:
+    if op is None or not widths or len(strides) > 1:
         return None
-    width = str(widths[-1]).removeprefix("$")
-    when = f"in.{'features' if op == 'linear' else 'channels'} != {width}"
+    width, field = str(widths[-1]).removeprefix("$"), OPS[op].channels_field() or ""
+    when = f"in.{field.removeprefix('out_')} != {width}"
     for raw in strides:
         when = f"{str(raw).removeprefix('$')} != 1 or {when}"
-    fields = f"out_channels: {widths[-1]}, kernel_size: 1" + "".join(f", stride: {raw}" for raw in strides)
-    layer = f"linear: {widths[-1]}" if op == "linear" else f"{op}: {{{fields}}}"
+    fields = f"{field}: {widths[-1]}, kernel_size: 1" + "".join(f", stride: {raw}" for raw in strides)
+    layer = f"{op}: {widths[-1]}" if field == OPS[op].main else f"{op}: {{{fields}}}"
     text = f"{{{layer}, when: $({when})}}"
     span = body.at.span()
     edits = () if span is None else (Edit(span, text),)

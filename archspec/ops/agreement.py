@@ -102,7 +102,7 @@ def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
     Of three dims, those that differ in the last one only may be no channels and positions, but positions and features.
     """
     if inputs[i].ndim == 2 and wrong == [1] and inputs[i].known:
-        return EndInput(k, f"linear: {inputs[i].shape[1]}")
+        return EndInput(k, f"linear: {inputs[i].shape[1]}", shortcut="linear")
     rank = inputs[i].ndim - 2
     if rank not in (1, 2, 3) or 0 in wrong or not (inputs[i].known and inputs[k].known):
         return None
@@ -117,11 +117,11 @@ def _remedy(inputs: Inputs, i: int, k: int, wrong: list[int]) -> str | None:
     stride = -(-larger[0] // size[0])
     if [-(-length // stride) for length in larger] == size:
         step = f", stride: {stride}" if stride > 1 else ""
-        return EndInput(k, f"conv{rank}d: {{out_channels: {c}, kernel_size: 1{step}}}")
+        return EndInput(k, f"conv{rank}d: {{out_channels: {c}, kernel_size: 1{step}}}", shortcut=f"conv{rank}d")
     if rank != 2:
         return None
     conv = [f"conv2d: {{out_channels: {c}, kernel_size: 1}}"] if 1 in wrong else []
-    return EndInput(k, f"interpolate: {{size: {size}}}", *conv)
+    return EndInput(k, f"interpolate: {{size: {size}}}", *conv, shortcut="conv2d")
 
 
 def joined(inputs: Inputs, *, broadcast: bool, free: int | None = None) -> TensorType:
