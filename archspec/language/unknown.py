@@ -9,7 +9,6 @@ from typing import Any, Final
 from archspec.diagnostics import hints, listing
 from archspec.diagnostics.wording import Similar
 from archspec.language import fixes
-from archspec.language.lacking import lack_of
 from archspec.language.message_text import close, short
 from archspec.language.names import as_seen, seen_wrongly
 from archspec.language.parse import SEQUENTIAL, SHARE
@@ -57,6 +56,8 @@ def unknown_kind(
         message += f", which holds {hidden}"
     hint = hints.near(near) if near else "`archspec list` shows all ops and blocks"
     if near not in library.blocks:
+        from archspec.language.lacking import lack_of  # only mistakes need it
+
         lack = lack_of(kind, near) if called is None else None
         if called is not None:
             near, hint = called, hints.called(called)
