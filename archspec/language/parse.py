@@ -160,10 +160,12 @@ def _misspelt_beside(
 
 def _complain_kinds(raw: dict[str, Any], kinds: list[str], at: At, errors: Errors) -> None:
     if kinds:
+        from archspec.language.unknown import second_key  # which imports this module
+
         names = listing(f"`{short(k)}`" for k in kinds)
         errors.add(
             "SPEC021", f"a layer is one op or block, got {len(kinds)}: {names}", at / kinds[1], key=True,
-            hint=f"start a new list item: `- {short(kinds[1])}`",
+            hint=second_key(raw, *kinds[:2]),
         )
         return
     first = next((key for key in raw if key != "from"), None)

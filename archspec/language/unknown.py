@@ -9,7 +9,7 @@ from typing import Any, Final
 from archspec.diagnostics import hints, listing
 from archspec.diagnostics.wording import Similar
 from archspec.language import fixes
-from archspec.language.message_text import close, short
+from archspec.language.message_text import close, short, value_text
 from archspec.language.names import as_seen, seen_wrongly
 from archspec.language.parse import SEQUENTIAL, SHARE
 from archspec.language.synonyms import field_called, kind_called
@@ -109,3 +109,17 @@ def meant_field(cls: type[Operation], key: str, written: Container[Any], at: At)
     if near is None:
         return None, f"its fields: {listing(known, 20)}" if known else "it takes none"
     return near, hints.near(near)
+
+
+def second_key(raw: dict[str, Any], kind: str, other: str) -> str:
+    """The hint for a second key of a layer: one of its op's fields, or another layer."""
+    cls = OPS.get(kind)
+    fields = () if cls is None or other in OPS else tuple(cls.model_fields)
+    field = field_called(other, fields) or close(other, fields)
+    if cls is None or field is None:
+        return f"start a new list item: `- {short(other)}`"
+    written = f"{field}: {value_text(raw[other])}"
+    if isinstance(raw[kind], dict) or (cls.main is None and raw[kind] is not None):
+        return f"write `{written}` inside the braces of `{kind}`"
+    first = "" if raw[kind] is None else f"{cls.main}: {value_text(raw[kind])}, "
+    return f"write its fields together: `{kind}: {{{first}{written}}}`"

@@ -222,3 +222,16 @@ def test_a_name_that_a_block_does_not_have():
     text = f"{IMAGE}blocks: {{b: {{params: {{c: 4}}, body: [conv2d: {{out_channels: $c, kernel_size: $size}}]}}}}\nstages: {{a: [b: ]}}\n"
     assert hint_of(text, "SPEC031", fixed=False) == "add `size` to `vars`, or to the `params` of `b`"
     assert archspec.check(text.replace("{c: 4}", "{c: 4, size: 3}")) == ()
+
+
+@pytest.mark.parametrize(("layer", "hint", "right"), [
+    ("{max_pool2d: 2, stride: 2}", "write its fields together: `max_pool2d: {kernel_size: 2, stride: 2}`", "max_pool2d: {kernel_size: 2, stride: 2}"),
+    ("{max_pool2d: 2, strid: 1}", "write its fields together: `max_pool2d: {kernel_size: 2, stride: 1}`", "max_pool2d: {kernel_size: 2, stride: 1}"),
+    ("{conv2d: {out_channels: 4, kernel_size: 3}, bias: false}", "write `bias: false` inside the braces of `conv2d`",
+     "conv2d: {out_channels: 4, kernel_size: 3, bias: false}"),
+    ("{batch_norm2d: , affine: false}", "write its fields together: `batch_norm2d: {affine: false}`", "batch_norm2d: {affine: false}"),
+    ("{max_pool2d: 2, relu: }", "start a new list item: `- relu`", "max_pool2d: 2, relu"),
+])
+def test_a_field_beside_its_op(layer, hint, right):
+    assert hint_of(f"{IMAGE}stages: {{a: [{layer}]}}\n", "SPEC021", fixed=False) == hint
+    assert archspec.check(f"{IMAGE}stages: {{a: [{right}]}}\n") == ()
