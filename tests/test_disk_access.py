@@ -12,7 +12,10 @@ ALLOWED = {
         "profile/memory.py",  # a file that was just written there
     },
     "read_bytes": {"train/peak_memory.py"},  # /proc
-    "write_text": {"train/peak_memory.py"},  # /proc;  # the function of atomic_files.py is not a method
+    "write_text": {  # the function of atomic_files.py is not a method
+        "train/peak_memory.py",  # /proc
+        "cli/output_file.py",  # a device or a pipe that the user named after `-o`
+    },
     "write_bytes": {"sweep/cluster/host.py", "results/export/mlflow.py"},  # in a temporary folder that it has just made
     # Each removes links, not what they lead to: a whole run on the user's word; a folder of its own beside a run, of which
     # it has looked that it is none; temporary folders that it owns; a run that it exported before.
