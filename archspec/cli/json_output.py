@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from functools import partial
-from math import isfinite
 from typing import Any, Final
 
 import click
+
+from archspec.standard_json import json_text
 
 WANTED: Final = "archspec.json"  # key in a context's `meta`, which all contexts of one command line share
 PRINTED: Final = "archspec.json.printed"
@@ -23,7 +23,7 @@ def note_wanted(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
 
 def print_json(data: Mapping[str, Any]) -> None:
     """Print the result of a command."""
-    click.echo(json_text(data))
+    click.echo(output_text(data))
     note_printed()
 
 
@@ -34,32 +34,16 @@ def note_printed() -> None:
         context.meta[PRINTED] = True
 
 
-def json_text(data: Mapping[str, Any]) -> str:
-    """JSON for stdout. Characters that its encoding may lack are escaped; NaN and infinity, which JSON lacks, are null.
-    """
-    import json  # which plain text does without
-
+def output_text(data: Mapping[str, Any]) -> str:
+    """JSON for stdout, in which characters that its encoding may lack are escaped."""
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    write = partial(json.dumps, indent=2, ensure_ascii=not encoding.startswith("utf"), allow_nan=False)
-    try:
-        return write(data)
-    except ValueError:  # the loss of a run that diverged
-        return write(_finite(data))
-
-
-def _finite(value: Any) -> Any:
-    """The data with None for each number that is not finite."""
-    if isinstance(value, Mapping):
-        return {key: _finite(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(part) for part in value]
-    return None if isinstance(value, float) and not isfinite(value) else value
+    return json_text(data, indent=2, ascii_only=not encoding.startswith("utf"))
 
 
 def print_failure(meta: Mapping[str, Any], diagnostics: Sequence[dict[str, Any]]) -> None:
     """Print why the command failed, if `--json` was given and nothing is printed yet. stderr has it as text."""
     if diagnostics and meta.get(WANTED) and not meta.get(PRINTED) and is_first_process():
-        click.echo(json_text({"format": 1, "diagnostics": diagnostics}))
+        click.echo(output_text({"format": 1, "diagnostics": diagnostics}))
 
 
 def is_first_process() -> bool:

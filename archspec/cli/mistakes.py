@@ -12,7 +12,7 @@ import click
 from archspec import __version__
 from archspec.cli.collect import Found
 from archspec.cli.console import GREEN, RED, coloured, print_diagnostics, styled, tell
-from archspec.cli.json_output import json_text, note_printed
+from archspec.cli.json_output import note_printed, output_text
 from archspec.diagnostics import Diagnostic, one_line, plural
 from archspec.text import clean
 
@@ -63,12 +63,12 @@ def show(done: Done, form: str, *, aside: bool) -> None:
     """Print the result in a format of `--output-format`. aside: stdout has a text, so the result goes to stderr."""
     match form:
         case "json":
-            _print(json_text(_plain(done)), aside)
+            _print(output_text(_plain(done)), aside)
             note_printed()
         case "sarif":
             from archspec.diagnostics.sarif import sarif
 
-            _print(json_text(sarif(done.diagnostics, __version__)), aside)
+            _print(output_text(sarif(done.diagnostics, __version__)), aside)
             note_printed()
         case "github":
             from archspec.diagnostics.github import github

@@ -12,7 +12,7 @@ import click
 
 from archspec import __version__
 from archspec.cli.console import print_diagnostics
-from archspec.cli.json_output import PRINTED, WANTED, is_first_process, json_text
+from archspec.cli.json_output import PRINTED, WANTED, is_first_process, output_text
 from archspec.diagnostics import Diagnostic
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -75,7 +75,7 @@ def print_log(meta: MutableMapping[str, Any]) -> None:
         from archspec.diagnostics.sarif import sarif
 
         meta[PRINTED] = True
-        click.echo(json_text(sarif(meta.get(_FOUND, ()), __version__)))
+        click.echo(output_text(sarif(meta.get(_FOUND, ()), __version__)))
 
 
 def _format(meta: MutableMapping[str, Any]) -> str:

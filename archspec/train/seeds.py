@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Final, Literal
 
 from archspec.atomic_files import make_folder, write_text
 from archspec.language.loss import FIGURES
+from archspec.standard_json import json_text
 from archspec.train.run_dir.full_disk import explain_write_failures
 from archspec.train.statistics import Statistic
 from archspec.train.summary import SHORT, Summary, loss_text
@@ -65,7 +65,7 @@ class SeedRuns:
     def add(self, run: SeedRun) -> None:
         """Append a run and write `seeds.json`, so the results so far survive a failure of the next run."""
         self.runs.append(run)
-        text, path = json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n", self.folder / FILE
+        text, path = json_text(self.to_json(), indent=2) + "\n", self.folder / FILE
         with explain_write_failures("the figures of all seeds", path, len(text)):
             make_folder(self.folder)
             write_text(path, text)

@@ -100,13 +100,17 @@ def _with(accuracy: float, others: Mapping[str, float]) -> dict[str, float]:
 
 
 def neutral_names(row: Any) -> Any:
-    """A stored row with the names of `EpochResult`'s fields; archspec 0.1 wrote `test_loss`, `test_accuracy`."""
+    """A stored row with the names of `EpochResult`'s fields, and NaN for null.
+
+    archspec 0.1 wrote `test_loss`, `test_accuracy`.
+    """
     if not isinstance(row, Mapping):
         return row
     split = next((split for split in ("validation", "test") if f"{split}_loss" in row), None)
     if split is None:
         return row
     named = {key.replace(split, "evaluated"): value for key, value in row.items()} | {"split": split}
+    named |= {key: math.nan for key in named if named[key] is None and key.startswith(("train_", "evaluated_"))}
     for part in ("train", "evaluated"):
         metrics = {name: named.pop(f"{part}_{name}") for name in _OTHERS if f"{part}_{name}" in named}
         named.setdefault(f"{part}_accuracy", math.nan)

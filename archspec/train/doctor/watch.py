@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from torch import Tensor
 
 from archspec.data.nested import Nested, each, joined, part, size
 from archspec.diagnostics import SpecError
+from archspec.standard_json import json_text
 from archspec.train.callbacks import Callback
 from archspec.train.doctor.clock import Clock
 from archspec.train.doctor.constant import constant_loss, is_plain
@@ -230,4 +230,4 @@ def due(step: int) -> bool:
 def write_findings(findings: list[Finding], path: Path) -> None:
     """Write the findings as JSON. Raises SpecError RUN313."""
     data = {"format": FINDINGS_FORMAT, "findings": [finding.to_json() for finding in findings]}
-    save_text("the findings", path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    save_text("the findings", path, json_text(data, indent=2) + "\n")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Sequence
 from typing import Final
 
+from archspec.standard_json import json_text
 from archspec.train.summary import EpochResult, Summary
 
 LINES: Final = "metrics.jsonl"  # files in the run folder
@@ -16,8 +16,8 @@ RESULT: Final = "summary.json"
 
 
 def metrics_jsonl(rows: Sequence[EpochResult]) -> str:
-    """One line per epoch, each a JSON object."""
-    return "".join(json.dumps(row.to_json()) + "\n" for row in rows)
+    """One line per epoch, each a JSON object; a figure that is not finite is null."""
+    return "".join(json_text(row.to_json(), ascii_only=True) + "\n" for row in rows)
 
 
 def metrics_csv(rows: Sequence[EpochResult]) -> str:
@@ -33,4 +33,4 @@ def metrics_csv(rows: Sequence[EpochResult]) -> str:
 def summary_json(summary: Summary) -> str:
     """The results of a finished run, without its epochs and the doctor's findings, which have separate files."""
     data = {key: value for key, value in summary.to_json().items() if key not in ("epochs", "findings")}
-    return json.dumps(data, indent=2) + "\n"
+    return json_text(data, indent=2, ascii_only=True) + "\n"

@@ -57,7 +57,10 @@ _POINT: Final = TypeAdapter(StepPoint)
 
 def _fields(row: Any) -> Any:
     """A stored line with the names of the fields."""
-    if not isinstance(row, dict) or "accuracy" in row:
+    if not isinstance(row, dict):
+        return row
+    row = {key: math.nan if value is None else value for key, value in row.items()}  # JSON has no NaN
+    if "accuracy" in row:
         return row
     metrics = {name: row[name] for name in FIGURES if name != "loss" and name in row}
     rest = {key: value for key, value in row.items() if key not in metrics}

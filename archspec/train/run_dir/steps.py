@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 from typing import Final
 
+from archspec.standard_json import json_text
 from archspec.train.callbacks import Callback
 from archspec.train.run import Run
 from archspec.train.run_dir.full_disk import save_text, warn_write_failures
@@ -32,7 +32,7 @@ class StepLog(Callback):
     def on_epoch(self, run: Run) -> None:
         """Add the points of the epoch. If the disk is full, the next epoch writes them too."""
         self.points += points_of(run)
-        text = "".join(json.dumps(point.to_json()) + "\n" for point in self.points)
+        text = "".join(json_text(point.to_json()) + "\n" for point in self.points)
         with warn_write_failures(run):
             save_text("the figures of the steps", self._path, text)
 

@@ -3,7 +3,10 @@
 import csv
 import io
 import json
+import math
 from dataclasses import replace
+
+import pytest
 
 from archspec.train.metrics import Metrics
 from archspec.train.run_dir.metrics_files import metrics_csv, metrics_jsonl, summary_json
@@ -23,6 +26,19 @@ def test_both_hold_every_figure():
     for row, line in zip(table, lines, strict=True):
         assert [None if cell == "" else float(cell) for cell in row.values()] == list(line.values())
     assert list(lines[0])[3:5] == ["validation_loss", "validation_accuracy"]
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_run_that_diverged_is_read_by_strict_parsers(bad):
+    row = replace(ROWS[0], evaluated_loss=bad, evaluated_accuracy=math.nan, gradient_norm=bad,
+                  evaluated_metrics={"mae": bad})
+    line = json.loads(metrics_jsonl([row]), parse_constant=pytest.fail)
+    assert (line["validation_loss"], line["validation_mae"], line["train_loss"]) == (None, None, 2.0)
+    read = EpochResult(**neutral_names(line))
+    assert math.isnan(read.evaluated_loss)
+    assert math.isnan(read.figure("mae"))
+    assert (read.train_loss, read.metric) == (2.0, "mae")
+    assert json.loads(summary_json(Summary((row,))), parse_constant=pytest.fail)["best_by"] == "validation_accuracy"
 
 
 def test_before_the_first_epoch_there_is_nothing():

@@ -1,13 +1,15 @@
 """Figures within an epoch: the meter's own, thinned, and the same after a resume."""
 
 import copy
+import math
 
 import pytest
 
+from archspec.standard_json import json_text
 from archspec.train.callbacks import Callback
 from archspec.train.checkpoint.state import capture
 from archspec.train.loop import fit
-from archspec.train.run_dir.step_points import NAME, read_steps
+from archspec.train.run_dir.step_points import NAME, StepPoint, read_steps
 from archspec.train.run_dir.steps import MOST_AN_EPOCH, StepLog
 from tests.train.helpers import CPU, batches, data, network, recipe
 
@@ -81,3 +83,11 @@ def test_a_resumed_run_has_the_points_of_one_that_never_stopped(tmp_path):
 def test_a_file_that_is_none(tmp_path, text):
     (tmp_path / NAME).write_text(text)
     assert read_steps(tmp_path / NAME) == []
+
+
+def test_points_that_are_not_finite_are_read_again(tmp_path):
+    text = json_text(StepPoint(1, 0.5, math.inf, 0.25, 0.1).to_json())
+    (tmp_path / NAME).write_text(text + "\n" + text.replace("null", "2.5"))
+    first, second = read_steps(tmp_path / NAME)
+    assert math.isnan(first.loss)
+    assert (first.accuracy, second.loss) == (0.25, 2.5)
