@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from archspec.diagnostics import Hint, SpecError, error, listing
 from archspec.diagnostics.hints import SetOutputs
@@ -11,6 +12,8 @@ from archspec.language.loss import ONLY, AnyLoss, takes_classes
 from archspec.language.recipe import Recipe
 from archspec.text import shape_text
 from archspec.types import TensorType
+
+_OWN_DATA: Final = "train it from Python with a data set of your own: `archspec.train`"
 
 
 class WrongLoss(SpecError):
@@ -58,7 +61,6 @@ def _usual(output: TensorType) -> str:
     """The loss that an output most likely has: of numbers for classes, or of anything else."""
     return "cross_entropy" if len(output.shape) == 2 and output.shape[1] != 1 else "mse"
 
-
 def _check_class_weights(name: str, loss: AnyLoss, output: TensorType) -> None:
     weights = getattr(loss, "class_weights", None)
     if not isinstance(weights, tuple) or len(output.shape) < 2 or len(weights) == output.shape[1]:
@@ -71,8 +73,7 @@ def no_classifier(shape: tuple[int, ...]) -> SpecError:
     """RUN311: an output of this shape, with its batch, does not tell classes apart."""
     return error(
         "RUN311", f"a classifier outputs one number for each class, this network outputs {shape_text(shape[1:])}",
-        hint="end it with `global_avg_pool2d`, `flatten` and `linear`, or train it from Python with a data set of your "
-        "own: `archspec.train`",
+        hint=f"end it with `global_avg_pool2d`, `flatten` and `linear`, or {_OWN_DATA}",
     )
 
 
@@ -81,9 +82,11 @@ def check_for_classes(data: str, losses: Mapping[str, AnyLoss], graph: Graph) ->
     types = output_types(graph)
     for name, loss in losses.items():
         if not takes_classes(loss):
+            message = f"the images of {data} have classes, which {loss.kind} does not take"
+            if len(types[name].shape) != 2:
+                raise _wrong("RUN323", message, f"{_OWN_DATA}; its targets have the output's shape")
             remedy = "use cross_entropy, or data with other targets: `data: table:FILE.csv`"
-            raise _wrong("RUN323", f"the images of {data} have classes, which {loss.kind} does not take",
-                         Hint(remedy, "cross_entropy") if len(losses) == 1 else remedy)
+            raise _wrong("RUN323", message, Hint(remedy, "cross_entropy") if len(losses) == 1 else remedy)
         if len(types[name].shape) != 2:
             raise no_classifier(types[name].shape)
 

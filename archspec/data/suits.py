@@ -36,7 +36,8 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
     try:
         outputs = outputs_of(graph)
     except SpecError as e:
-        _note(e, top.key if top.path else top, errors)
+        if not [name for name, recipe in recipes.items() if _loss_is_wrong(program, name, recipe, graph, errors)]:
+            _note(e, top.key if top.path else top, errors)
         return
     _check_end(program, graph, recipes, errors)
     try:
@@ -51,17 +52,27 @@ def check_recipes(program: Program, recipes: Mapping[str, Recipe], graph: Graph,
             errors.add("BUILD203", f"`{lone}` has one value per channel in a batch of 1, which has no variance",
                        places["batch_size"], hint=Hint("set batch_size to 2 or more", "2"))
         _check_parts(recipe, graph, places, reported, errors)
-        if any(key in places for key in ("loss", "data")):
-            at = places.get("loss", program.places["train"].get("loss", top))
-            try:
-                losses = losses_of(recipe, graph)
-                if not recipe.data.startswith((TABLE_PREFIX, OWN_PREFIX)):
-                    check_for_classes(recipe.data, losses, graph)
-            except WrongLoss as e:
-                _note(e, at, errors)
+        _loss_is_wrong(program, name, recipe, graph, errors)
         own = [places[key] for key in ("data", "normalize") if key in places]
         if own:
             _check_data(program, recipe, graph, outputs, own[0], own[-1], errors)
+
+
+def _loss_is_wrong(program: Program, name: str, recipe: Recipe, graph: Graph, errors: Errors) -> bool:
+    """Report a loss, of the recipe itself, that suits neither the outputs nor the data; whether it does not."""
+    places = places_of(program, name)
+    if not any(key in places for key in ("loss", "data")):
+        return False
+    try:
+        losses = losses_of(recipe, graph)
+        if not recipe.data.startswith((TABLE_PREFIX, OWN_PREFIX)):
+            check_for_classes(recipe.data, losses, graph)
+    except SpecError as e:
+        top = program.tops["train" if program.places["train"] else "recipes"]
+        at = top if isinstance(e, WrongLoss) or not top.path else top.key
+        _note(e, places.get("loss", program.places["train"].get("loss", at)), errors)
+        return True
+    return False
 
 
 def _check_parts(

@@ -40,7 +40,8 @@ class Optimizer:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a network runs. ValueError for an empty batch and for another precision.
+    """How a network runs. ValueError for an empty batch, another precision, and autocast over other weights
+    than float32.
 
     training: a training step (forward, loss, backward, optimizer), else a forward pass without gradients in
     evaluation mode.
@@ -73,6 +74,9 @@ class Setting:
             raise ValueError(f"a batch has at least 1 sample, not {self.batch_size}")
         if self.precision not in get_args(Precision):
             raise ValueError(f"no figures in {self.precision!r}; precisions: {', '.join(get_args(Precision))}")
+        if self.low is not None and self.dtype != "float32":
+            message = f"{self.precision} is autocast over float32 weights: leave out dtype={self.dtype!r}, or precision"
+            raise ValueError(message)
 
     @property
     def low(self) -> str | None:

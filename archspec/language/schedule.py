@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, model_validat
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from archspec.diagnostics.hints import write
 from archspec.language.message_text import value_text
 from archspec.language.problems import COMPLETE
 from archspec.language.section import AlsoPlain, Section, crossed, mapping_or, not_one_of
@@ -89,6 +90,11 @@ def _schedule(value: Any) -> Any:
     main = getattr(SCHEDULES[name], "main", None)
     if main is None:
         raise PydanticCustomError("recipe_value", "{name} takes no argument", {"name": name})
+    if name != "step" and isinstance(argument, int) and argument > 1:  # epochs or steps, as in PyTorch
+        raise PydanticCustomError(
+            COMPLETE, "gives {name} {value}: it lasts as long as the run, and its argument is `{main}`, from 0 to 1",
+            {"name": name, "value": value_text(argument), "main": main, "hint": write(name)},
+        )
     return {main: argument, "kind": name}
 
 

@@ -41,6 +41,7 @@ _OPTIONS: Final = {
 _CHOICES: Final = {  # words that a field takes: in a recipe names of rules, and of the steps of `augment`
     "border": "replicate", "constant": "zeros", "edge": "replicate", "mirror": "reflect", "periodic": "circular",
     "reflection": "reflect", "replication": "replicate", "wrap": "circular",
+    "half": "same",  # of `padding`
     "cubic": "bicubic", "nearest_neighbor": "nearest", "nearest_neighbour": "nearest",
     "crop": "random_crop", "cutout": "random_erase", "erase": "random_erase", "flip": "horizontal_flip",
     "acc": "accuracy", "f1_score": "f1", "val_acc": "accuracy", "val_loss": "loss",

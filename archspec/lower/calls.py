@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any, Final, cast
 
-from archspec.diagnostics import hints, plural
+from archspec.diagnostics import Hint, hints, plural
 from archspec.expressions import UNKNOWN_VALUE, holds_unknown
 from archspec.language import fixes
 from archspec.language.errors import Place
@@ -114,6 +114,13 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
     known = {p.name for p in block.params}
     given: dict[str, tuple[Any, At]] = {}
     healthy = True
+    merge = _merge_meant(block, layer)
+    if merge is not None:
+        context.reporter.tell(
+            "SPEC024", f"`{block.name}` has branches of its own", layer.head, scope, subject=(block, merge),
+            hint=Hint(f"write `{merge}` for branches given here", merge), notes=[f"it is `{short(block.signature())}`"],
+        )
+        return None
     for key, raw in layer.args.items():
         at = layer.at / key
         if key in known:
@@ -134,6 +141,15 @@ def _by_name(block: Block, layer: Layer, scope: Scope, context: Context) -> dict
             else:
                 healthy = False
     return given if healthy and _complete(block, layer, given, scope, context) else None
+
+
+def _merge_meant(block: Block, layer: Layer) -> str | None:
+    """The op that merges branches inside the block, if a call gives just such branches: `residual: {main: …}`."""
+    bodies = all(isinstance(raw, list) for raw in layer.args.values())
+    if not bodies or {p.name for p in block.params} & layer.args.keys():
+        return None
+    merges = (inner for inner in block.body.layers if inner.branches.keys() & layer.args.keys())
+    return next((merge.kind for merge in merges), None)
 
 
 # -- types -------------------------------------------------------------------------------------------------------

@@ -175,6 +175,7 @@ def _tell(
 ) -> None:
     from archspec.lower.padding import of_param
     from archspec.lower.positional import positional_hint
+    from archspec.lower.worded import worded_hint
     from archspec.lower.working import agreeing, whole, working  # only mistakes need them
 
     given = {key: value for key, value in fields.values.items() if key not in fields.broken}
@@ -208,6 +209,8 @@ def _tell(
         hint = fixes.whole(f"write `{cls.op}` alone", layer.at, cls.op)  # `flatten: yes`
     if raw is layer.args and isinstance(raw, list):
         hint = positional_hint(layer, cls, x, fields.values.get(name)) or hint
+    if raw is layer.args and isinstance(raw, str):
+        hint = hint or worded_hint(layer, cls, works)
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 

@@ -87,6 +87,17 @@ def test_find_lr_draws_suggests_and_trains_nothing(cli: Cli, spec: str) -> None:
     assert [f["code"] for f in found["findings"]] == ["RUN351"]  # far below what the test suggests
 
 
+@pytest.mark.parametrize("option", [
+    ("--tensorboard",), ("--checkpoint-every", "2epochs"), ("--keep-checkpoints", "1"), ("--stop-after-epochs", "1"),
+    ("--stop-when-dead",),
+])
+def test_find_lr_refuses_what_only_a_training_does(cli: Cli, spec: str, option: tuple[str, ...]) -> None:
+    done = cli("train", spec, "--find-lr", "--run-dir", "rates", *option)
+    assert done.code == 2
+    assert f"--find-lr does not train: leave {option[0]} out" in done.err
+    assert not Path("rates").exists()
+
+
 def test_find_lr_says_which_rates_it_means(cli: Cli, spec: str) -> None:
     done = cli("train", spec, "--find-lr", "--run-dir", "rates", "--set", "train.lr_scale={head: 10}")
     assert "these are values of `lr`, which `lr_scale` multiplies in `head` by 10" in done.out

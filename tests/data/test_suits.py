@@ -126,3 +126,21 @@ def test_the_data_sets_are_known_without_what_reads_them() -> None:
     assert sorted(json.loads(done.stdout)) == [
         "archspec.data.outputs", "archspec.data.plan", "archspec.data.registry", "archspec.data.suits",
     ]
+
+
+def test_a_loss_that_takes_no_classes_is_told_before_outputs_that_are_none() -> None:
+    """As of an autoencoder: another end would not train it either."""
+    text = SPEC.replace("linear: 10]", "linear: 784, reshape: [1, 28, 28]]")
+    (found,) = assert_marked(
+        text.replace("lr: 0.1", "lr: 0.1, loss: «mse»"),
+        ("RUN323", "the images of fashion-mnist have classes, which mse does not take"),
+    )
+    assert found.hint.endswith("`archspec.train`; its targets have the output's shape")
+
+
+def test_a_second_output_that_does_not_tell_classes_apart() -> None:
+    two = SPEC.replace("}\ntrain", ", image: [{linear: 784}, {reshape: [1, 28, 28]}]}\noutputs: {head: always, image: always}\ntrain")
+    assert_marked(
+        two.replace("lr: 0.1", "lr: 0.1, loss: «{head: cross_entropy, image: cross_entropy}»"),
+        ("RUN311", "a classifier outputs one number for each class, this network outputs (1, 28, 28)"),
+    )

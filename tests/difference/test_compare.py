@@ -41,9 +41,12 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert (diff(text, text).before, diff(old, old).after) == ("net", "net")
 
 
-@pytest.mark.parametrize("wrong", [{"batch_size": 0}, {"precision": "bf15"}, {"dtype": "float8"}, {"optimizer": "lion"}])
+@pytest.mark.parametrize("wrong", [
+    {"batch_size": 0}, {"precision": "bf15"}, {"dtype": "float8"}, {"optimizer": "lion"},
+    {"precision": "bf16", "dtype": "float16"}, {"precision": "fp16", "dtype": "bfloat16"},
+])
 def test_figures_that_there_are_not(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"no figures|at least 1 sample"):
+    with pytest.raises(ValueError, match=r"no figures|at least 1 sample|autocast over float32"):
         diff("lenet", "cnn28", **wrong)
 
 

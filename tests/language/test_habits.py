@@ -32,6 +32,7 @@ def test_settings_of_the_machine_are_options_of_train(key, option):
 @pytest.mark.parametrize(("field", "hint"), [
     ("schedule: cos", "write `cosine`"), ("schedule: CosineAnnealingLR", "write `cosine`"), ("schedule: OneCycleLR", "write `one_cycle`"),
     ("early_stopping: {patience: 3, metric: acc}", "write `accuracy`"),
+    ("schedule: {cosine: 10}", "write `cosine`"), ("schedule: {one_cycle: 500}", "write `one_cycle`"),
 ])
 def test_names_of_choices(field, hint):
     assert hint_of(f"{IMAGE}stages: {{a: {HEAD}}}\ntrain: {{data: cifar10, lr: 0.1, {field}}}\n", "SPEC060") == hint
@@ -235,3 +236,38 @@ def test_a_name_that_a_block_does_not_have():
 def test_a_field_beside_its_op(layer, hint, right):
     assert hint_of(f"{IMAGE}stages: {{a: [{layer}]}}\n", "SPEC021", fixed=False) == hint
     assert archspec.check(f"{IMAGE}stages: {{a: [{right}]}}\n") == ()
+
+
+@pytest.mark.parametrize(("argument", "written"), [
+    ('"10, bias=False"', "linear: {out_features: 10, bias: false}"), ('"10 bias: false"', "linear: {out_features: 10, bias: false}"),
+    ('"(10, use_bias=True)"', "linear: {out_features: 10, bias: true}"),
+])
+def test_arguments_as_in_a_call(argument, written):
+    text = f"{IMAGE}stages: {{a: [flatten, linear: {argument}]}}\n"
+    assert hint_of(text, "SPEC012") == f"write `{written}`"
+
+
+@pytest.mark.parametrize(("argument", "activation"), [("10 softmax", "softmax: -1"), ("10, ReLU", "relu"), ("swish 10", "silu")])
+def test_an_activation_beside_a_size_is_the_next_layer(argument, activation):
+    text = f'{IMAGE}stages: {{a: [flatten, linear: "{argument}"]}}\n'
+    assert hint_of(text, "SPEC012", fixed=False) == f"write `linear: 10`, and `{activation}` as the next layer"
+    assert archspec.check(text.replace(f'linear: "{argument}"', f"linear: 10, {activation}")) == ()
+
+
+@pytest.mark.parametrize("argument", ["10 of 20", "ten relu units", "relu", "0 relu", "10, size=3", "10, bias=maybe", "10 relu gelu", "10 conv2d"])
+def test_other_words_beside_a_size_mean_nothing_known(argument):
+    (found,) = archspec.check(f'{IMAGE}stages: {{a: [flatten, linear: "{argument}"]}}\n')
+    assert "as the next layer" not in str(found.hint)
+    assert found.fix is None
+
+
+def test_half_padding_is_same():
+    text = f"{IMAGE}stages: {{a: [conv2d: {{out_channels: 4, kernel_size: 3, padding: half}}]}}\n"
+    assert hint_of(text, "SPEC012") == "write `same`"
+
+
+def test_branches_given_to_a_block_are_a_merge_s():
+    text = f"{IMAGE}stages: {{a: [residual: {{main: [conv2d: {{out_channels: 3, kernel_size: 1}}], skip: []}}]}}\n"
+    assert hint_of(text, "SPEC024") == "write `add` for branches given here"
+    beside = text.replace("{main:", "{channels: 3, main:")
+    assert "`residual` has no param `main`" in [one.message for one in archspec.check(beside)]
