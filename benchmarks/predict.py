@@ -55,6 +55,7 @@ from archspec.train.step.precision import Precision, Settings, float32_products
 
 CPU = torch.device("cpu")
 EFFORT = Effort(fewest=4, most=10_000, enough=0.5, patience=10.0)  # of a pass on a CPU
+ROUNDS, FEWEST_ROUNDS, LAYERS_S = 40, 3, 2.0  # of measuring layers, which take microseconds in small networks
 Clock = Callable[[], float]
 
 
@@ -70,9 +71,9 @@ def spearman(a: list[float], b: list[float]) -> float:
 
 
 def layer_times(
-    workload: Workload, now: Callable[[], Any], ms: Callable[[Any, Any], float], rounds: int
+    workload: Workload, now: Callable[[], Any], ms: Callable[[Any, Any], float], clock: Clock
 ) -> dict[str, float]:
-    """Milliseconds of each layer's forward pass in training: the least of some rounds.
+    """Milliseconds of each layer's forward pass in training: the least of ROUNDS, or of as many as LAYERS_S allows.
 
     now: marks a moment. ms: between two marks, after a step.
     """
@@ -87,7 +88,10 @@ def layer_times(
     for path, module in workload.model.named_modules():
         if not any(module.children()):
             watch(path, module)
-    for _ in range(rounds):
+    end_s = clock() + LAYERS_S
+    for k in range(ROUNDS):
+        if k >= FEWEST_ROUNDS and clock() > end_s:
+            break
         workload.step()
         for path, (start, end) in marks.items():
             best[path] = min(best.get(path, 1e9), ms(start, end))
@@ -187,7 +191,7 @@ def row(name: str, batch: int, precision: Precision, calibration: Calibration, r
     peak = rig.peak_memory() - before_bytes
     found: dict[str, Any] = {
         "spec": name, "batch": batch, "precision": precision, **measured,
-        "layer_ms": layer_times(workload, rig.now, rig.ms, 3),
+        "layer_ms": layer_times(workload, rig.now, rig.ms, rig.clock),
     }
     if peak:
         simulation = execute(chosen.graph, simulated(chosen, training=True))

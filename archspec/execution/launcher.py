@@ -147,9 +147,13 @@ class Launcher:
 
     def elementwise(self, name: str, operands: Sequence[Tensor | None], y: Tensor) -> None:
         """A function of the elements of several tensors. A CPU first casts those that have not the output's dtype."""
-        copies = [] if self.cuda or y.dtype == "bool" else self._casts_in_kernel(operands, y.dtype)
-        self.launch(name, operands, (y,), flops=y.numel)
-        del copies
+        read = list(operands)
+        if not self.cuda and y.dtype != "bool":
+            for k, x in enumerate(operands):
+                if x is not None and x.dtype != y.dtype:
+                    (read[k],) = copies = self._casts_in_kernel((x,), y.dtype)
+                    self.launch("copy", (x,), copies)
+        self.launch(name, read, (y,), flops=y.numel)
 
     def _casts_in_kernel(self, tensors: Sequence[Tensor | None], dtype: str) -> list[Tensor]:
         """Copies of the tensors that have another dtype, which a kernel makes and frees."""

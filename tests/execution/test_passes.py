@@ -1,11 +1,15 @@
 """Several passes of a step, evaluation in 16 bits, and outputs for training only."""
 
+from itertools import product
+
 import pytest
 import torch
 
 from archspec.api import load
 from archspec.backends.torch import build
 from archspec.execution import Optimizer, Setting, execute
+from archspec.execution.tape import Tape
+from archspec.execution.tensor import Storage, Tensor
 from archspec.profile import workload
 from archspec.profile.memory import peak_bytes
 from archspec.profile.prediction import simulated
@@ -97,3 +101,21 @@ def test_the_kernels_of_a_layer_do_its_elementwise_work(spec):
     for kernel in execute(loaded.graph, Setting(training=False)).kernels:
         work[kernel.layer] += kernel.flops
     assert work == {layer.path: layer.elementwise_flops for layer in loaded.report.layers()}
+
+
+@pytest.mark.parametrize("kind", ["add", "mul", "div"])
+@pytest.mark.parametrize("dtypes", list(product(("float32", "bfloat16", "float16"), repeat=2)))
+def test_operands_of_another_type_are_cast_by_a_kernel_of_their_own(kind, dtypes):
+    """Which takes as long as half of the kernel itself, and moves as many bytes."""
+    shape = (2, 8, 4, 4)
+    given = [torch.rand(shape).to(getattr(torch, dtype)) for dtype in dtypes]
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        getattr(torch, kind)(*given)
+    tape = Tape(Setting())
+    getattr(tape, kind)(*[Tensor(Storage(tape.memory, x.nbytes), shape, dtype, x.stride()) for x, dtype in zip(given, dtypes, strict=True)])
+    *casts, last = tape.kernels
+    assert [kernel.name for kernel in casts] == ["copy"] * [event.name for event in profile.events()].count("aten::copy_")
+    assert last.read_bytes == 2 * last.written_bytes  # the casts, not the operands
+    cuda = Tape(Setting(target="cuda"))
+    getattr(cuda, kind)(*[Tensor(Storage(cuda.memory, x.nbytes), shape, dtype, x.stride()) for x, dtype in zip(given, dtypes, strict=True)])
+    assert [kernel.name for kernel in cuda.kernels] == [kind]
