@@ -11,13 +11,15 @@ import click
 from archspec.cli.console import line_width, result_console, tell
 from archspec.cli.json_output import print_json
 from archspec.cli.options import DEVICE, Number, json_option
-from archspec.devices.calibration import SECONDS, SECONDS_GPU
+from archspec.devices.calibration import SECONDS, SECONDS_GPU, load_calibration
+from archspec.diagnostics import listing
 from archspec.text import bytes_text
 
 if TYPE_CHECKING:
     from archspec.devices.calibration import Calibration
 
 BUSY: Final = 0.6  # of the logarithm of a kernel's time: more is noise
+_SLOWER: Final = 0.85  # of the speed of the calibration before: others disturb a virtual machine for minutes
 _LEAST_US: Final = 0.05  # microseconds that are not printed as 0.0
 
 
@@ -53,6 +55,11 @@ def command(device: str, threads: int | None, seconds: float | None, as_json: bo
     if not errors or median(errors) > BUSY:
         tell("warning: the times differ so much that predictions will be poor: something else ran meanwhile",
              hint="calibrate again when nothing else runs, or with --threads 1")
+    before_this = load_calibration(found.machine.file)
+    slower = [] if before_this is None else _slower(found, before_this)
+    if before_this is not None and slower:
+        tell(f"note: the machine is slower than in the calibration before, of {before_this.made}: {listing(slower)}",
+             hint="predictions are for a machine as it is now; calibrate again when it has recovered")
     try:
         path = str(found.save())
     except OSError as problem:
@@ -66,6 +73,14 @@ def command(device: str, threads: int | None, seconds: float | None, as_json: bo
         })
     else:
         _show(found, path)
+
+
+def _slower(found: Calibration, before: Calibration) -> list[str]:
+    """What is much slower than it was before: `products in bf16 by 22 %`."""
+    rates = {f"products in {precision}": (rate, before.peak_gmacs.get(precision, 0.0))
+             for precision, rate in found.peak_gmacs.items()}
+    rates["memory"] = found.bandwidth_gb_per_s, before.bandwidth_gb_per_s
+    return [f"{name} by {100 * (1 - now / then):.0f} %" for name, (now, then) in rates.items() if now < _SLOWER * then]
 
 
 def _costs(found: Calibration) -> dict[str, float]:
