@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 
 def json_text(data: Any, *, indent: int | None = None, ascii_only: bool = False) -> str:
     """The data as JSON; a number that is not finite is null."""
-    import json  # which plain text does without
-
     try:
         return json.dumps(data, indent=indent, ensure_ascii=ascii_only, allow_nan=False)
     except ValueError:  # the loss of a run that diverged

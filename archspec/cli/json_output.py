@@ -9,8 +9,6 @@ from typing import Any, Final
 
 import click
 
-from archspec.standard_json import json_text
-
 WANTED: Final = "archspec.json"  # key in a context's `meta`, which all contexts of one command line share
 PRINTED: Final = "archspec.json.printed"
 
@@ -36,6 +34,8 @@ def note_printed() -> None:
 
 def output_text(data: Mapping[str, Any]) -> str:
     """JSON for stdout, in which characters that its encoding may lack are escaped."""
+    from archspec.standard_json import json_text  # which plain text does without
+
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
     return json_text(data, indent=2, ascii_only=not encoding.startswith("utf"))
 
