@@ -68,8 +68,8 @@ def command(
         finished = finished.with_recipe(data=data, validation="val" if val_folder(data) else "test")
     elif split != "test":
         if limit_test is not None and isinstance(opened.recipe.validation, (int, float)):
-            raise click.UsageError("--limit-test limits the test images, those of the validation split are not: "
-                                   "leave it out")
+            raise click.UsageError("--limit-test limits the test images; the validation images are of the training "
+                                   "set: leave it out")
         noted = earlier_choices(run)
         limit_train, limit_test = noted.get("limit_train"), limit_test or noted.get("limit_test")
     for notice in finished.notices:

@@ -141,7 +141,7 @@ class Launcher:
         keeps_neighbours: whether elements that lie side by side are added to different sums, as over the rows of a
         matrix or the pixels of NHWC.
         """
-        copies = self._casts_in_kernel((x, y), dtype)
+        copies = [self._cast_in_kernel(z, dtype) for z in (x, y) if z.dtype != dtype]
         self.launch(name, (x,), (y,), flops=x.numel, nhwc=keeps_neighbours)
         del copies
 
@@ -151,14 +151,13 @@ class Launcher:
         if not self.cuda and y.dtype != "bool":
             for k, x in enumerate(operands):
                 if x is not None and x.dtype != y.dtype:
-                    (read[k],) = copies = self._casts_in_kernel((x,), y.dtype)
-                    self.launch("copy", (x,), copies)
+                    cast = read[k] = self._cast_in_kernel(x, y.dtype)
+                    self.launch("copy", (x,), (cast,))
         self.launch(name, read, (y,), flops=y.numel)
 
-    def _casts_in_kernel(self, tensors: Sequence[Tensor | None], dtype: str) -> list[Tensor]:
-        """Copies of the tensors that have another dtype, which a kernel makes and frees."""
-        return [Tensor(Storage(self.copies, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, contiguous(x.shape))
-                for x in tensors if x is not None and x.dtype != dtype]
+    def _cast_in_kernel(self, x: Tensor, dtype: str) -> Tensor:
+        """A copy of x in another dtype, which a kernel makes and frees."""
+        return Tensor(Storage(self.copies, x.numel * DTYPE_BYTES[dtype]), x.shape, dtype, contiguous(x.shape))
 
     def for_kernel(self, x: Tensor, *, nhwc: bool = False, memory: Memory | None = None) -> Tensor:
         """x contiguous or NHWC, as a kernel needs it: itself, or a copy that the kernel makes and frees.

@@ -210,7 +210,7 @@ def _tell(
     if raw is layer.args and isinstance(raw, list):
         hint = positional_hint(layer, cls, x, fields.values.get(name)) or hint
     if raw is layer.args and isinstance(raw, str):
-        hint = hint or worded_hint(layer, cls, works)
+        hint = worded_hint(layer, cls, works) or hint
     subject = f"`{cls.op}`:" if is_sentence(problem) else f"`{name}` of `{cls.op}`"
     ev.misuse("SPEC012", f"{subject} {message}", source, at, scope, related=related, hint=hint)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from archspec.language import fixes
 from archspec.language.field_rules import slot_at
@@ -11,11 +11,11 @@ from archspec.language.synonyms import field_called, kind_called
 from archspec.language.syntax import Layer
 from archspec.lower.working import Works
 from archspec.ops import OPS, Op, Operation
+from archspec.source.scalars import MAX_DIGITS, resolve
 
-_FIELD: Final = re.compile(r"(\w+)\s*[=:]\s*([\w.+-]+)")  # `bias=False`
+_FIELD: Final = re.compile(r"(\w+)[=:]([\w.+-]+)")  # `bias=False`
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
-_WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
-_LONGEST: Final = 200
+_PYTHON: Final = {"True": "true", "False": "false", "None": "null"}
 
 
 def worded_hint(layer: Layer, cls: type[Operation], works: Works) -> str | None:
@@ -23,19 +23,22 @@ def worded_hint(layer: Layer, cls: type[Operation], works: Works) -> str | None:
 
     works: whether the op takes a value of its main field.
     """
-    text = layer.args
-    if not isinstance(text, str) or cls.main is None or len(text) > _LONGEST:
+    text, main = layer.args, cls.main
+    if not isinstance(text, str) or main is None or len(text) > MAX_DIGITS:
         return None
-    parts = re.split(r"\s*,\s*|\s+(?![=:\s])(?<![=:]\s)", text.strip().strip("()").strip())
+    parts = re.split(r"[\s,]+", re.sub(r"\s*([=:])\s*", r"\1", text).strip(" ()"))
     numbers = [part for part in parts if _NUMBER.fullmatch(part)]
     rest = [part for part in parts if part not in numbers]
-    if len(numbers) != 1 or not rest or not works(int(numbers[0])):
+    if len(numbers) > 1 or not rest or not all(works(int(number)) for number in numbers):
         return None
-    if all(map(_FIELD.fullmatch, rest)):
-        return _fields(layer, cls, numbers[0], rest)
+    fields = [(match[1], match[2]) for part in rest if (match := _FIELD.fullmatch(part))]
+    if len(fields) == len(rest):
+        return _named(layer, cls, [*((main, number) for number in numbers), *fields])
+    if not numbers or len(rest) > 1:
+        return None
     word = rest[0].lower()
     kind = word if word in OPS else kind_called(word)
-    if len(rest) > 1 or kind is None or kind not in OPS or not issubclass(OPS[kind], Op):
+    if kind is None or kind not in OPS or not issubclass(OPS[kind], Op):
         return None
     required = [name for name, field in OPS[kind].model_fields.items() if field.is_required()]
     if required not in ([], ["dim"]):
@@ -43,25 +46,15 @@ def worded_hint(layer: Layer, cls: type[Operation], works: Works) -> str | None:
     return f"write `{layer.kind}: {numbers[0]}`, and `{kind}{': -1' if required else ''}` as the next layer"
 
 
-def _fields(layer: Layer, cls: type[Operation], number: str, rest: list[str]) -> str | None:
-    given: dict[str, str] = {str(cls.main): number}
-    for part in rest:
-        name, text = _FIELD.fullmatch(part).groups()  # type: ignore[union-attr]
+def _named(layer: Layer, cls: type[Operation], fields: list[tuple[str, str]]) -> str | None:
+    """The hint to write these fields by name; None if the op lacks one, or does not take its value."""
+    given: dict[str, str] = {}
+    for name, text in fields:
         field = name if name in cls.model_fields else field_called(name, cls.model_fields)
-        if field is None or field in given or not _takes(cls, field, text):
+        slot, value = field and slot_at(cls, (field,)), _PYTHON.get(text, text)
+        if not field or field in given or not slot or not slot.accepts(resolve(value)):
             return None
-        given[field] = text.lower() if text.lower() in _WORDS else text
-    written = f"{layer.kind}: {{{', '.join(f'{name}: {value}' for name, value in given.items())}}}"
-    return fixes.whole(f"write `{written}`", layer.at, written)
-
-
-def _takes(cls: type[Operation], field: str, text: str) -> bool:
-    slot = slot_at(cls, (field,))
-    value: Any = _WORDS.get(text.lower(), text)
-    for read in (int, float):
-        try:
-            value = read(text)
-            break
-        except ValueError:
-            continue
-    return slot is not None and slot.accepts(value)
+        given[field] = value
+    written = ", ".join(f"{name}: {value}" for name, value in given.items())
+    text = f"{layer.kind}: {value}" if list(given) == [cls.main] else f"{layer.kind}: {{{written}}}"
+    return fixes.whole(f"write `{text}`", layer.at, text)

@@ -240,7 +240,7 @@ def test_a_field_beside_its_op(layer, hint, right):
 
 @pytest.mark.parametrize(("argument", "written"), [
     ('"10, bias=False"', "linear: {out_features: 10, bias: false}"), ('"10 bias: false"', "linear: {out_features: 10, bias: false}"),
-    ('"(10, use_bias=True)"', "linear: {out_features: 10, bias: true}"),
+    ('"(10, use_bias=True)"', "linear: {out_features: 10, bias: true}"), ("out_features=10", "linear: 10"),
 ])
 def test_arguments_as_in_a_call(argument, written):
     text = f"{IMAGE}stages: {{a: [flatten, linear: {argument}]}}\n"
@@ -254,7 +254,7 @@ def test_an_activation_beside_a_size_is_the_next_layer(argument, activation):
     assert archspec.check(text.replace(f'linear: "{argument}"', f"linear: 10, {activation}")) == ()
 
 
-@pytest.mark.parametrize("argument", ["10 of 20", "ten relu units", "relu", "0 relu", "10, size=3", "10, bias=maybe", "10 relu gelu", "10 conv2d"])
+@pytest.mark.parametrize("argument", ["10 of 20", "ten relu units", "relu", "0 relu", "10, size=3", "10, bias=maybe", "10 relu gelu", "10 conv2d", f"10, bias={'1' * 150}"])
 def test_other_words_beside_a_size_mean_nothing_known(argument):
     (found,) = archspec.check(f'{IMAGE}stages: {{a: [flatten, linear: "{argument}"]}}\n')
     assert "as the next layer" not in str(found.hint)
