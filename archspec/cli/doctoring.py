@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar, cast
 
 import click
-from click.core import ParameterSource
 
 from archspec.cli.json_output import print_json
+from archspec.cli.options import is_given
 
 if TYPE_CHECKING:
     from archspec.api import Loaded
@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from archspec.train.summary import Summary
 
 F = TypeVar("F", bound=Callable[..., Any])
-_OF_RUNS: Final = ("tensorboard", "when", "keep", "stop_after", "stop_when_dead")  # parameters of `train`
+_OF_RUNS: Final = {  # parameter of `train` → its option
+    "tensorboard": "--tensorboard", "when": "--checkpoint-every", "keep": "--keep-checkpoints",
+    "stop_after": "--stop-after-epochs", "stop_when_dead": "--stop-when-dead",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +45,8 @@ class Doctoring:
             raise click.UsageError("--stop-when-dead needs the doctor: leave --no-doctor out")
         if self.find_lr and resumed:
             raise click.UsageError("--find-lr tests a fresh network: leave --resume out")
-        if self.find_lr and (given := _given(_OF_RUNS)):
-            raise click.UsageError(f"--find-lr does not train: leave {given[0]} out")
+        if self.find_lr and (given := list(filter(is_given, _OF_RUNS))):
+            raise click.UsageError(f"--find-lr does not train: leave {_OF_RUNS[given[0]]} out")
         if self.stop and group is not None and group.sharded:
             raise click.UsageError("--stop-when-dead needs the doctor, which is not supported with --fsdp")
         if self.find_lr and group is not None and not group.alone:
@@ -58,13 +61,6 @@ class Doctoring:
         from archspec.train.doctor.diagnosis import patient_of
 
         return [Doctor(stop=self.stop, folder=folder, patient=patient_of(loaded, task), trials=self.trials)]
-
-
-def _given(names: Sequence[str]) -> list[str]:
-    """The options on the command line, of those whose parameters have these names."""
-    context = click.get_current_context()
-    return [param.opts[0] for param in context.command.params if param.name in names
-            and context.get_parameter_source(param.name) is ParameterSource.COMMANDLINE]
 
 
 @contextmanager

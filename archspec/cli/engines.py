@@ -9,10 +9,9 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
-from click.core import ParameterSource
 
 from archspec.cli.console import tell
-from archspec.cli.options import COUNT, DEVICE, Number
+from archspec.cli.options import COUNT, DEVICE, Number, is_given
 
 if TYPE_CHECKING:
     from archspec.cli.tuning import Computing
@@ -79,8 +78,7 @@ def engine_options(function: F) -> F:
         if engine == "local" and gpu_share is not None:
             raise click.UsageError("--gpu-share is for --engine ray; without it trials share a GPU as its memory "
                                    "allows")
-        source = click.get_current_context().get_parameter_source("ray_address")
-        if engine == "local" and source is ParameterSource.COMMANDLINE:  # $RAY_ADDRESS may be set for other programs
+        if engine == "local" and is_given("ray_address"):  # $RAY_ADDRESS may be set for other programs
             raise click.UsageError("--ray-address is for --engine ray: add that, or leave it out")
         return function(*args, engines=Engines(engine, device, jobs, threads, ray_address, gpu_share), **kwargs)
 

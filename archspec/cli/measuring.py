@@ -13,7 +13,7 @@ import click
 
 from archspec.cli.console import result_console
 from archspec.cli.json_output import print_json
-from archspec.cli.options import DEVICE
+from archspec.cli.options import DEVICE, is_given
 
 if TYPE_CHECKING:
     from archspec.analysis import Report
@@ -78,10 +78,8 @@ def running_options(function: F) -> F:
 
 def refuse_running(ctx: click.Context) -> None:
     """Raise UsageError for options that need a run, which --static would silently ignore."""
-    from click.core import ParameterSource
-
     for name in RUNNING:
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if is_given(name):
             flag = name.replace("_", "-")
             raise click.UsageError(f"--{flag} has no effect with --static, which does not run the network", ctx)
 
@@ -90,8 +88,6 @@ def check_options(
     ctx: click.Context, batch_sizes: tuple[int, ...], running: dict[str, Any], *, as_json: bool
 ) -> None:
     """Raise UsageError for options that contradict each other."""
-    from click.core import ParameterSource
-
     several, output = len(batch_sizes) > 1, running["output"]
     if running["csv"] and as_json:
         raise click.UsageError("--csv and --json exclude each other", ctx)
@@ -99,7 +95,7 @@ def check_options(
         raise click.UsageError(f"{output}: the picture is an SVG file: give it a name that ends in .svg", ctx)
     if output is not None and not several:
         raise click.UsageError("-o draws curves of several batch sizes: add --batch-size 1,8,64", ctx)
-    given = [x for x in ("trace", "depth", "sort") if ctx.get_parameter_source(x) is ParameterSource.COMMANDLINE]
+    given = [x for x in ("trace", "depth", "sort") if is_given(x)]
     for name in given if several else ():
         raise click.UsageError(f"--{name} needs one batch size", ctx)
     for name in given if as_json or running["csv"] else ():
@@ -116,8 +112,6 @@ def run(
 
     setting: precision, layout and optimizer. Without --precision it is that of training on the device.
     """
-    from click.core import ParameterSource
-
     from archspec.analysis.resources import resources
     from archspec.backends.allocator import keep_freed_memory
     from archspec.backends.device import pick_device
@@ -125,7 +119,7 @@ def run(
     from archspec.train.step.precision import Settings, pick_precision
 
     device = pick_device(running["device"])
-    given = ctx.get_parameter_source("precision") is ParameterSource.COMMANDLINE
+    given = is_given("precision")
     precision = pick_precision(setting.precision if given else "auto", device)
     setting = replace(setting, precision=precision, target="cuda" if device.type == "cuda" else "cpu")
     if device.type == "cpu":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from archspec.cli.json_output import note_wanted
 
@@ -23,6 +24,11 @@ else:
     ParamType = click.ParamType  # generic only in newer versions of click
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def is_given(name: str) -> bool:
+    """Whether the parameter of this name is on the command line: not a default, nor from the environment."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 class SpecPath(ParamType):

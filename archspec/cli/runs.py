@@ -11,7 +11,7 @@ import click
 
 from archspec.cli.console import result_console, tell
 from archspec.cli.json_output import print_json
-from archspec.cli.options import COUNT, json_option
+from archspec.cli.options import COUNT, is_given, json_option
 from archspec.diagnostics import one_line, plural
 from archspec.text import clean
 
@@ -69,10 +69,8 @@ def command(
 
 def _refuse_listing(ctx: click.Context, subcommand: str) -> None:
     """Raise UsageError for options of the list, which a subcommand would silently ignore."""
-    from click.core import ParameterSource
-
     for name in ("where", "sort", "limit", "rebuild", "as_json"):
-        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+        if is_given(name):
             flag = name.removeprefix("as_")
             raise click.UsageError(f"--{flag} before `{subcommand}` is for the list of runs: leave it out, or write it "
                                    f"behind `{subcommand}` if that has it too")

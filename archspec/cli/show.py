@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import click
 
 from archspec.cli.console import print_diagnostics, tell
-from archspec.cli.options import Reading, SpecPath, input_option, spec_options
+from archspec.cli.options import Reading, SpecPath, input_option, is_given, spec_options
 from archspec.cli.output_file import save_output
 from archspec.cli.static_options import chosen_setting, examine_with_optimizer, predicted_times, setting_options
 from archspec.text import clean
@@ -93,8 +93,6 @@ def command(
 
 def _check_options(ctx: click.Context, form: str, measure: str) -> None:
     """Raise UsageError for options that do not fit together, or would have no effect."""
-    from click.core import ParameterSource
-
     if measure == "measured" and ctx.params["measured"] is None:
         raise click.UsageError("--color measured needs --measured FILE, the output of `archspec profile SPEC --json`")
     if form == "html":
@@ -105,8 +103,7 @@ def _check_options(ctx: click.Context, form: str, measure: str) -> None:
     options = {"--measured": measure == "measured"}
     options |= {f"--{name}": measure in SIMULATED for name in ("precision", "channels-last", "optimizer", "target")}
     for flag, has_effect in options.items():
-        given = ctx.get_parameter_source(flag[2:].replace("-", "_")) is ParameterSource.COMMANDLINE
-        if given and not has_effect:
+        if is_given(flag[2:].replace("-", "_")) and not has_effect:
             raise click.UsageError(f"{flag} has no effect on a picture coloured by {measure}: choose another --color, "
                                    "or write an HTML page", ctx)
 

@@ -12,9 +12,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import click
-from click.core import ParameterSource
 
 from archspec.cli.console import tell
+from archspec.cli.options import is_given
 from archspec.diagnostics import plural
 
 if TYPE_CHECKING:
@@ -214,8 +214,7 @@ def trial_computing_options(function: F) -> F:
 def _with_options(function: F, options: Mapping[str, Callable[[Any], Any]]) -> F:
     @wraps(function)
     def wrapped(*args: Any, **rest: Any) -> Any:
-        context = click.get_current_context()
-        given = {name for name in options if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+        given = set(filter(is_given, options))
         values = {name: rest.pop(name) for name in options}
         return function(*args, computing=Computing(**values, given=frozenset(given)), **rest)
 
