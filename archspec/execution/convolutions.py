@@ -40,9 +40,9 @@ class Convolutions(Recorder):
             x, weight, *rest = self.lower(x, weight, *([] if bias is None else [bias]))
             bias = rest[0] if rest else None
         channels = weight.shape[1] * groups if transposed else weight.shape[0]
-        nhwc = _is_nhwc(x, weight)
-        shape = (x.shape[0], channels, *size)
         kind = Kind(groups, transposed, uneven)
+        nhwc = _is_nhwc(self, x, weight, kind)
+        shape = (x.shape[0], channels, *size)
         y = self._output(x, weight, shape, _layout(shape) if nhwc else contiguous(shape), kind)
         macs = (x if transposed else y).numel * (weight.numel // weight.shape[0])
         geometry = (x.shape[0], x.shape[1], channels, groups, *size, *weight.shape[2:], *strides, *dilations)
@@ -70,10 +70,15 @@ class Convolutions(Recorder):
         return Tensor(Storage(self.memory, nbytes), shape, x.dtype, strides)
 
 
-def _is_nhwc(x: Tensor, weight: Tensor) -> bool:
-    """Whether a kernel works on NHWC. A sequence is an image of height 1, which torch first makes contiguous."""
+def _is_nhwc(tape: Recorder, x: Tensor, weight: Tensor, kind: Kind) -> bool:
+    """Whether a kernel works on NHWC. A sequence is an image of height 1, which torch first makes contiguous.
+
+    Volumes that torch itself computes on a CPU are contiguous.
+    """
     if x.ndim == 3:
         return x.is_contiguous and as_image(x).is_channels_last  # of a single step
+    if x.ndim == 5 and not (tape.cuda or tape.meta or uses_onednn(x, weight, kind)):
+        return False
     return x.is_channels_last or weight.is_channels_last
 
 
@@ -95,7 +100,7 @@ def _beside(
 def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) -> Gradients:
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
-    nhwc = _is_nhwc(x, weight)
+    nhwc = _is_nhwc(tape, x, weight, known.kind)
     grad, x = tape.for_kernel(grad, nhwc=nhwc), tape.for_kernel(x, nhwc=nhwc)
     weight = tape.for_kernel(weight, nhwc=nhwc)
     results: list[Tensor | None] = [None, None, None]

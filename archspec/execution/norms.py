@@ -10,7 +10,7 @@ from archspec.execution.moving import Moving
 from archspec.execution.pooling import Pooling
 from archspec.execution.products import Products
 from archspec.execution.recorder import Recorder
-from archspec.execution.tensor import Tensor
+from archspec.execution.tensor import Tensor, channels_last, contiguous, same_order
 
 if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
@@ -25,8 +25,7 @@ class Norms(Products, Moving, Pooling):
     ) -> Tensor:
         """Each channel of (N, C, …) with its mean and deviation. batch: those of this batch, else the running ones."""
         channels = x.shape[1]
-        nchw = x.is_contiguous and not self.cuda  # preferred where x is both
-        y = self.new(x.shape, x.dtype) if nchw else self.empty(x.shape, x.dtype, x)
+        y = _normed(self, x)
         known = [t for t in (weight, *(running or ())) if t is not None]
         dtype = self._statistics_dtype(x, known)
         statistics = [self.new((channels,), dtype) for _ in range(2)] if batch else []
@@ -118,11 +117,21 @@ class Norms(Products, Moving, Pooling):
         return self.div(x, divisor)
 
 
+def _normed(tape: Recorder, x: Tensor) -> Tensor:
+    """An empty output of a batch norm of x. A CPU's kernels for NCHW and NHWC, preferred in this order, run on what is
+    that but for the strides of dimensions of one element.
+    """
+    layouts = [contiguous(x.shape), *([channels_last(x.shape)] if x.ndim in (4, 5) else [])]
+    fitting = [strides for strides in layouts if same_order(x.shape, x.strides, strides)]
+    return tape.new(x.shape, x.dtype, fitting[0]) if fitting and not tape.cuda else tape.empty(x.shape, x.dtype, x)
+
+
 def _batch_norm_backward(tape: Recorder, node: Node, grads: Gradients, dtype: str) -> Gradients:
     (grad,), (x, *_) = grads, node.saved
     assert grad is not None
     own = node.needs(0) or tape.cuda or tape.meta  # cuDNN computes the input's gradient even if nothing needs it
-    results: list[Tensor | None] = [tape.empty(x.shape, grad.dtype, x) if own else None]
+    alike = grad.is_channels_last == x.is_channels_last
+    results: list[Tensor | None] = [None if not own else _normed(tape, x) if alike else tape.empty(x.shape, x.dtype, x)]
     for k in (1, 2):
         results.append(tape.new((x.shape[1],), dtype) if node.needs(k) else None)
     written = [y for y in results if y is not None]

@@ -27,7 +27,7 @@ class Pointwise(Recorder):
 
     def scaled(self, name: str, x: Tensor) -> Tensor:
         """A linear function of each element: its gradient needs nothing saved."""
-        y = self.like(x)  # torch broadcasts the number
+        y = self.new(x.shape, x.dtype, iterated(x.shape, (x.strides,)))  # torch broadcasts the number
         self.launch(name, (x,), (y,), flops=x.numel)
         self.record(name, (y,), (x,), (), _scaled_backward)
         return y
@@ -149,7 +149,8 @@ def _power_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
 def _prelu_backward(tape: Recorder, node: Node, grads: Gradients) -> Gradients:
     (grad,), (x, weight) = grads, node.saved
     assert grad is not None
-    of_x, of_weight = tape.like(x), tape.like(x)
+    strides = iterated(x.shape, (x.strides, grad.strides))
+    of_x, of_weight = (tape.new(x.shape, x.dtype, strides) for _ in range(2))
     tape.launch("prelu_backward", (grad, x, weight), (of_x, of_weight), flops=3 * x.numel)
     return of_x, of_weight
 

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from archspec.execution.autograd import Gradients, Node
 
 
-IN_ORDER: Final = ("avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d")  # these give NCHW of NHWC, back too
+IN_ORDER: Final = (  # these give NCHW of NHWC, back too
+    "avg_pool3d", "adaptive_avg_pool3d", "adaptive_max_pool3d", "global_max_pool3d",
+)
 
 
 class Pooling(Losses):

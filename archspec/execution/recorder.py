@@ -16,9 +16,10 @@ from archspec.types import FLOATS, TensorType
 class Recorder(Launcher):
     """The state of a `Tape`, without torch's functions.
 
-    weights: the parameters and buffers of the op that runs, by name. outputs: the types of its outputs. parameters:
-    those that are trained, by full name. gradients: theirs. saved_by: for each layer, the bytes that it is the first to
-    keep for backward.
+    recording: whether gradients are needed, as in training; torch has them in evaluation too where nobody switches
+    them off. weights: the parameters and buffers of the op that runs, by name. outputs: the types of its outputs.
+    parameters: those that are trained, by full name. gradients: theirs. saved_by: for each layer, the bytes that it
+    is the first to keep for backward.
     """
 
     def __init__(self, setting: Setting) -> None:
@@ -30,7 +31,7 @@ class Recorder(Launcher):
         self.gradients: dict[str, Tensor] = {}
         self.low = setting.low
         self._casts: dict[int, tuple[Tensor, Tensor]] | None = None
-        self._recording = setting.training
+        self.recording = setting.training
         self._number = 0
         self._saved: set[Storage] = set()
         self._first_pass = True
@@ -48,7 +49,7 @@ class Recorder(Launcher):
 
     def needs(self, x: Tensor | None) -> bool:
         """Whether x needs a gradient."""
-        return self._recording and x is not None and x.node is not None
+        return self.recording and x is not None and x.node is not None
 
     def record(
         self, name: str, outputs: Sequence[Tensor], inputs: Sequence[Tensor | None], saved: Sequence[Tensor],
@@ -58,7 +59,7 @@ class Recorder(Launcher):
 
         saved: what backward needs. It finds them, in this order, in `node.saved`; it must hold no tensor itself.
         """
-        if not self._recording:
+        if not self.recording:
             return
         edges = tuple([None if x is None or x.node is None else (x.node, x.port, x.shape, x.dtype) for x in inputs])
         if not any(edges):
@@ -160,7 +161,7 @@ class Recorder(Launcher):
     def _cast_once(self, x: Tensor, dtype: str) -> Tensor:
         if x.dtype == dtype or x.dtype not in FLOATS:
             return x
-        if not self._recording or x.node is None or x.node.number != FIRST:
+        if not self.recording or x.node is None or x.node.number != FIRST:
             return self.cast(x, dtype)
         assert self._casts is not None
         if id(x) not in self._casts:
@@ -200,7 +201,7 @@ class Recorder(Launcher):
     ) -> Sequence[Tensor]:
         """The outputs of `run`, without keeping what it saves: backward runs it again (`recomputation.Region`)."""
         recomputation = self.recomputation
-        if not self._recording or recomputation.region is not None or recomputation.replayed is not None:
+        if not self.recording or recomputation.region is not None or recomputation.replayed is not None:
             return run(inputs)
         self._count_saved(inputs)
         return recomputation.first_run(self, inputs, buffers, run)

@@ -101,8 +101,7 @@ class Reshaping(Recorder):
         y = self.new(shape, first.dtype)
         if nhwc:
             joined = (*first.shape[:dim], len(tensors) * first.shape[dim], *first.shape[dim + 1 :])
-            inner = channels_last(joined)
-            y.strides = (*inner[:dim], inner[dim] * first.shape[dim], *inner[dim:])
+            y.strides = view_strides(joined, channels_last(joined), shape) or y.strides
         self.launch("stack", tensors, (y,))
         before = [x.shape for x in tensors]
         self.record("stack", (y,), tensors, (), lambda tape, node, grads: _unstacked(node, grads, before, dim))

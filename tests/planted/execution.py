@@ -33,7 +33,7 @@ FAULTS = [
           "        if id(x) not in self._casts:\n", "        if x.node.number == FIRST:\n",
           "execution/test_recompute.py"),
     Fault("in evaluation too, autocast keeps the casts of the weights", "execution/recorder.py",
-          "if not self._recording or x.node is None or x.node.number != FIRST:", "if x.node is None or x.node.number != FIRST:",
+          "if not self.recording or x.node is None or x.node.number != FIRST:", "if x.node is None or x.node.number != FIRST:",
           "execution/test_passes.py"),
     Fault("a forward pass keeps every value to its end", "execution/execute.py",
           "            for value in step.unused:\n                del held[value]\n", "",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import Any, Final
+from typing import Final
 
-from archspec.analysis.conventions.strides import contiguous, is_contiguous, viewed
 from archspec.ops import Operation, cost_of
 from archspec.types import TensorType
 
@@ -15,26 +14,12 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Operand:
-    """A tensor that flows into a layer. strides: of its elements on a CPU. learns: whether it needs a gradient."""
-
-    type: TensorType
-    strides: Shape
-    learns: bool
-
-    @property
-    def shape(self) -> Shape:
-        """Its shape, the batch included."""
-        return self.type.shape
-
-
-@dataclass(frozen=True, slots=True)
 class Call:
     """A function of torch that a module calls.
 
     name: as it is called: `F.linear`, `Tensor.mul`, `Tensor.__add__`. inputs, output: shapes. macs: archspec's.
-    kernel: the product that runs on a CPU: convolution, addmm, mm, bmm; "fused" for an attention without products to
-    be seen; empty for any other work. bias: whether it has one.
+    kernel: the product that runs on a CPU: convolution, addmm, mm, bmm, flash_attention; empty for any other work.
+    bias: whether it has one.
     """
 
     name: str
@@ -70,16 +55,22 @@ class Module:
             yield from child.walk()
 
 
-def module_of(op: Operation, operands: tuple[Operand, ...], output: TensorType) -> Module | None:
-    """The module that a layer builds; None for a class that is not known here, such as that of a plugin's op."""
+def module_of(
+    op: Operation, types: tuple[TensorType, ...], output: TensorType, products: Sequence[str]
+) -> Module | None:
+    """The module that a layer builds; None for a class that is not known here, such as that of a plugin's op.
+
+    products: the names of the kernels with multiply-adds that it runs on a CPU, in order.
+    """
     name = op.torch_name
     if name not in FUNCTIONS and name not in _COMPOSED and name not in _IDLE:
         return None
-    types = tuple([x.type for x in operands])
-    shapes, y = tuple([x.shape for x in operands]), output.shape
+    shapes, y = tuple([x.shape for x in types]), output.shape
     parameters = {key: spec.shape for key, spec in op.parameters(*types).items() if spec.learned}
     cost = cost_of(op, types, (output,))
-    calls, children = _COMPOSED.get(name, _plain)(op, operands, y, parameters)
+    if cost.macs and not products:
+        return None  # a plugin's op without a rule for its kernels
+    calls, children = _COMPOSED.get(name, _plain)(op, types, y, products)
     own = {key: shape for key, shape in parameters.items() if "." not in key}
     return Module(name, op, shapes, y, own, tuple(calls), tuple(children), cost.elementwise_flops)
 
@@ -111,92 +102,69 @@ _IDLE: Final = frozenset((  # classes that only move values in evaluation
 ))
 
 
-def _plain(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters: dict[str, Shape]) -> _Composed:
+def _plain(op: Operation, types: tuple[TensorType, ...], y: Shape, products: Sequence[str]) -> _Composed:
     """A module that calls one function, or none that computes."""
     name = FUNCTIONS.get(op.torch_name or "")
     if name is None:
         return [], []
-    shapes = tuple([x.shape for x in operands])
-    macs = op.cost(*[x.type for x in operands], TensorType(y)).macs
-    bias = "bias" in parameters
-    kernel = ""
-    if name == "F.linear":
-        kernel = _linear_kernel(shapes[0], bias=bias, dense=is_contiguous(shapes[0], operands[0].strides))
-    elif macs:
-        kernel = "bmm" if name == "Tensor.__matmul__" else "convolution"
-    return [Call(name, shapes, y, macs, kernel, bias)], []
+    shapes = tuple([x.shape for x in types])
+    macs, bias = op.cost(*types, TensorType(y)).macs, "bias" in op.parameters(*types)
+    return [Call(name, shapes, y, macs, products[0] if products else "", bias)], []
 
 
-def _linear_kernel(shape: Shape, *, bias: bool, dense: bool) -> str:
-    """torch flattens a contiguous input of more dims and adds the bias in the product; otherwise it adds it after."""
-    return "addmm" if bias and (len(shape) == 2 or dense) else "mm"
-
-
-def _linear(x: Shape, outputs: int, *, bias: bool, dense: bool) -> Call:
+def _linear(x: Shape, outputs: int, kernel: str, *, bias: bool) -> Call:
     y = (*x[:-1], outputs)
-    kernel = _linear_kernel(x, bias=bias, dense=dense)
     return Call("F.linear", (x,), y, prod(y) * x[-1], kernel, bias)
 
 
-def _linear_module(op: Operation, x: Shape, outputs: int, *, bias: bool, dense: bool = True) -> Module:
-    call = _linear(x, outputs, bias=bias, dense=dense)
+def _linear_module(op: Operation, x: Shape, outputs: int, kernel: str, *, bias: bool) -> Module:
+    call = _linear(x, outputs, kernel, bias=bias)
     parameters: dict[str, Shape] = {"weight": (outputs, x[-1])}
     if bias:
         parameters["bias"] = (outputs,)
     return Module(LINEAR, op, (x,), call.output, parameters, (call,))
 
 
-def _products(query: Shape, key: Shape, value: Shape, *, fused: bool) -> Call:
-    """Attention. fused: whether a CPU computes it in one kernel."""
+def _scaled_dot_product(query: Shape, key: Shape, value: Shape, kernel: str) -> Call:
     y = (*query[:-1], value[-1])
     macs = prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
-    return Call("F.scaled_dot_product_attention", (query, key, value), y, macs, "fused" if fused else "bmm")
+    return Call("F.scaled_dot_product_attention", (query, key, value), y, macs, kernel)
 
 
-def _attention(op: Operation, operands: tuple[Operand, ...], y: Shape, _: dict[str, Shape]) -> _Composed:
-    query, key, value, *bias = operands
-    dense = all(x.strides[-1] == 1 or x.shape[-1] == 1 for x in operands[:3])
-    fused = (
-        query.type.ndim in (3, 4) and query.shape[-1] == value.shape[-1] and dense and not any(x.learns for x in bias)
-    )
-    return [_products(query.shape, key.shape, value.shape, fused=fused)], []
+def _attention(op: Operation, types: tuple[TensorType, ...], y: Shape, products: Sequence[str]) -> _Composed:
+    query, key, value = (x.shape for x in types[:3])
+    return [_scaled_dot_product(query, key, value, products[0])], []
 
 
-def _multi_head(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters: dict[str, Shape]) -> _Composed:
+def _multi_head(op: Operation, types: tuple[TensorType, ...], y: Shape, products: Sequence[str]) -> _Composed:
     """`archspec.attention.MultiHeadAttention`: projections by function, then a Linear as a child."""
     heads: int = getattr(op, "num_heads")  # noqa: B009 (of this op)
-    x, memory = operands[0], operands[-1]
-    n, length, width = x.shape
-    bias = "in_proj_bias" in parameters
-    each = [(x, 3 * width)] if len(operands) == 1 else [(x, width), (memory, 2 * width)]
-    calls = [
-        _linear(one.shape, size, bias=bias, dense=is_contiguous(one.shape, one.strides)) for one, size in each
-    ]
+    x, memory = types[0].shape, types[-1].shape
+    n, length, width = x
+    bias = "in_proj_bias" in op.parameters(*types)
+    each = [(x, 3 * width)] if len(types) == 1 else [(x, width), (memory, 2 * width)]
+    calls = [_linear(one, size, products[k], bias=bias) for k, (one, size) in enumerate(each)]
     query = (n, heads, length, width // heads)
-    key = (n, heads, memory.shape[1], width // heads)
-    return [*calls, _products(query, key, key, fused=True)], [_linear_module(op, x.shape, width, bias=bias)]
+    key = (n, heads, memory[1], width // heads)
+    calls.append(_scaled_dot_product(query, key, key, products[len(each)]))
+    return calls, [_linear_module(op, x, width, products[-1], bias=bias)]
 
 
-def _windows(op: Operation, operands: tuple[Operand, ...], y: Shape, parameters: dict[str, Shape]) -> _Composed:
-    """`archspec.attention.WindowAttention`: a Linear before and after. The learned bias excludes the fused kernel."""
+def _windows(op: Operation, types: tuple[TensorType, ...], y: Shape, products: Sequence[str]) -> _Composed:
+    """`archspec.attention.WindowAttention`: a Linear before and after."""
     heads: int = getattr(op, "num_heads")  # noqa: B009 (of this op)
     window: Shape = getattr(op, "window_size")  # noqa: B009
-    n, *sizes, channels = operands[0].shape
-    (down, across), (rows, columns) = (-(-size // w) for size, w in zip(sizes, window, strict=True)), window
-    x = (n, down * across, rows * columns, channels)
-    strides = contiguous((n, down, rows, across, columns, channels))
-    cut = viewed((n, down, across, rows, columns, channels), tuple([strides[k] for k in (0, 1, 3, 2, 4, 5)]), x)
-    bias = "qkv.bias" in parameters
-    query = (n, down * across, heads, rows * columns, channels // heads)
-    made = contiguous(query)
-    joined = viewed(tuple([query[k] for k in (0, 1, 3, 2, 4)]), tuple([made[k] for k in (0, 1, 3, 2, 4)]), x)
-    return [_products(query, query, query, fused=False)], [
-        _linear_module(op, x, 3 * channels, bias=bias, dense=is_contiguous(x, cut)),
-        _linear_module(op, x, channels, bias=bias, dense=is_contiguous(x, joined)),
+    n, *sizes, channels = types[0].shape
+    count, places = prod([-(-size // w) for size, w in zip(sizes, window, strict=True)]), prod(window)
+    x, query = (n, count, places, channels), (n, count, heads, places, channels // heads)
+    bias = "qkv.bias" in op.parameters(*types)
+    return [_scaled_dot_product(query, query, query, products[1])], [
+        _linear_module(op, x, 3 * channels, products[0], bias=bias),
+        _linear_module(op, x, channels, products[-1], bias=bias),
     ]
 
 
-def _neighbours(op: Operation, operands: tuple[Operand, ...], y: Shape, _: dict[str, Shape]) -> _Composed:
+def _neighbours(op: Operation, _: tuple[TensorType, ...], y: Shape, __: Sequence[str]) -> _Composed:
     """`F.local_response_norm`: squares, their mean in a window of channels, factor and offset, power, quotient."""
     size: int = getattr(op, "size")  # noqa: B009 (of this op)
     n, channels, *rest = y
@@ -207,11 +175,11 @@ def _neighbours(op: Operation, operands: tuple[Operand, ...], y: Shape, _: dict[
     return [pool, *[Call(name, (y,), y) for name in names]], []
 
 
-def _pairs(name: str) -> Callable[[Operation, tuple[Operand, ...], Shape, dict[str, Shape]], _Composed]:
+def _pairs(name: str) -> Callable[[Operation, tuple[TensorType, ...], Shape, Sequence[str]], _Composed]:
     """One call for each input after the first."""
 
-    def calls(_: Operation, operands: tuple[Operand, ...], y: Shape, __: Any) -> _Composed:
-        return [Call(name, (x.shape,), y) for x in operands[1:]], []
+    def calls(_: Operation, types: tuple[TensorType, ...], y: Shape, __: Sequence[str]) -> _Composed:
+        return [Call(name, (x.shape,), y) for x in types[1:]], []
 
     return calls
 

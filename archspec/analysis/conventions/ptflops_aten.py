@@ -14,7 +14,7 @@ from archspec.analysis.conventions.modules import Call, Module
 def _amount(_: Module, call: Call) -> tuple[float, str] | None:
     if call.kernel in ("convolution", "addmm") and call.bias:
         return call.macs + prod(call.output), "a bias counts 1 per output element"
-    if call.kernel and call.kernel != "fused":
+    if call.kernel and call.kernel != "flash_attention":
         return call.macs, ""
     return None
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archspec.analysis.conventions.model import PLUGIN, Convention, Count, Difference, Figure, Omission
-from archspec.analysis.conventions.modules import Module, Operand, module_of
-from archspec.analysis.conventions.strides import contiguous, strides_of
+from archspec.analysis.conventions.modules import Module, module_of
 from archspec.analysis.lone_value import lone_value
+from archspec.execution import Setting, Tape
+from archspec.execution.tensor import Tensor
 from archspec.ir import Graph, Site, interpret
+from archspec.ir.edit import evaluation
 from archspec.ops import cost_of
-from archspec.types import FLOATS
+from archspec.ops.parameters import ParamSpec
 
 
 def counted(graph: Graph, convention: Convention, batch_size: int = 1) -> Figure:
@@ -26,39 +28,46 @@ def counted(graph: Graph, convention: Convention, batch_size: int = 1) -> Figure
 
 def modules_of(graph: Graph, batch_size: int) -> tuple[list[Module], list[Count]]:
     """The modules that run in evaluation, and the ops of plugins, whose modules are not known."""
-    watching = _Watching(graph, batch_size)
-    types = [port.type.at(batch_size) for port in graph.inputs]
-    interpret(graph, [Operand(x, contiguous(x.shape), learns=False) for x in types], watching.on_op)
-    return watching.modules, watching.unknown
+    running = _Running(batch_size)
+    graph = evaluation(graph)
+    inputs = [running.tape.new(x.shape, x.dtype) for x in (port.type.at(batch_size) for port in graph.inputs)]
+    interpret(graph, inputs, running.on_op)
+    return running.modules, running.unknown
 
 
-class _Watching:
-    """Collects the modules of a network. Values are operands."""
+class _Running:
+    """Runs a network in evaluation on a tape, and collects its modules.
 
-    def __init__(self, graph: Graph, batch_size: int) -> None:
-        self.idle = graph.training_only
+    The layout of its tensors decides which products torch runs. They have gradients: tools do not switch those off.
+    """
+
+    def __init__(self, batch_size: int) -> None:
         self.batch_size = batch_size
+        self.tape = Tape(Setting(batch_size, training=False))
+        self.tape.recording = True
         self.modules: list[Module] = []
         self.unknown: list[Count] = []
 
-    def on_op(self, site: Site, operands: tuple[Operand, ...]) -> Sequence[Operand]:
-        op = site.node.op
+    def on_op(self, site: Site, inputs: tuple[Tensor, ...]) -> Sequence[Tensor]:
+        op, tape = site.node.op, self.tape
         assert op is not None
-        outputs = [x.at(self.batch_size) for x in site.node.outputs]
-        module = module_of(op, operands, outputs[0])
-        if site.path.partition(".")[0] in self.idle:
-            pass  # an evaluation does not run it
-        elif module is None:
-            cost = cost_of(op, tuple([x.type for x in operands]), tuple(outputs))
+        types = tuple([x.at(self.batch_size) for x in site.inputs])
+        tape.outputs = tuple([y.at(self.batch_size) for y in site.node.outputs])
+        tape.weights = {name: self._weight(name, spec) for name, spec in op.parameters(*types).items()}
+        tape.kernels.clear()
+        outputs = op.kernels(tape, *inputs)
+        products = [kernel.name for kernel in tape.kernels if kernel.macs]
+        module = module_of(op, types, tape.outputs[0], products)
+        if module is None:
+            cost = cost_of(op, types, tape.outputs)
             self.unknown.append(Count(op.op, 0, cost.macs, cost.elementwise_flops, PLUGIN))
         else:
             self.modules.append(module)
-        learns = any(x.learns for x in operands) or any(p.learned for p in op.parameters(*site.inputs).values())
-        fused = module is not None and not module.children and any(call.kernel == "fused" for call in module.calls)
-        shapes = [(x.shape, x.strides) for x in operands]
-        return [
-            Operand(y, strides_of(op, shapes, y.shape, fused=fused), learns and y.dtype in FLOATS) for y in outputs
-        ]
+        return (outputs,) if isinstance(outputs, Tensor) else outputs
+
+    def _weight(self, name: str, spec: ParamSpec) -> Tensor:
+        weight = self.tape.new(spec.shape, spec.dtype)
+        return self.tape.parameter(name, weight) if spec.learned else weight
 
 
 def _grouped(counts: list[Count], per_mac: int) -> tuple[tuple[Difference, ...], tuple[Omission, ...]]:

@@ -49,6 +49,7 @@ CHAINS = {  # whether a linear layer gets a contiguous input decides whether ptf
     "one head": "input: {q: [4, 8]}\nstages: {a: [{attention: {query: {from: q}, key: {from: q}, value: {from: q}}}, {linear: 2}]}",
     "a learned bias of the scores": "input: {q: [3, 4, 8]}\nstages: {bias: [{parameter: {shape: [3, 4, 4], init: zeros}, from: q}], a: [{attention: {query: {from: q}, key: {from: q}, value: {from: q}, bias: {from: bias}}}, permute: [0, 2, 1, 3], {linear: 2}]}",
     "windows of a width that is padded": "input: [5, 6, 8]\nstages: {a: [{window_attention: {num_heads: 2, window_size: 4}}, {linear: 2}]}",
+    "a resized view of one sample": "input: [4, 8, 12]\nstages: {a: [flatten: 2, permute: [0, 2, 1], {multi_head_attention: 2}, permute: [0, 2, 1], reshape: [4, 2, -1], {interpolate: {scale_factor: 2, mode: bilinear}}, flatten: 2, permute: [0, 2, 1], {multi_head_attention: 2}]}",
     "a named padding": "input: [3, 8, 8]\nstages: {a: [{conv2d: {out_channels: 4, kernel_size: 4, padding: same}}, relu, {conv2d: {out_channels: 4, kernel_size: 3, padding: valid}}]}",
 }
 
@@ -61,6 +62,30 @@ def test_a_chain_is_counted_as_the_tool_counts_it(name: str, tool: str) -> None:
     numbers = printed(tool, graph, 2)
     for convention in CONVENTIONS[tool]:
         assert counted(graph, convention, 2).total == numbers.get(convention.unit, numbers.get("")), convention.unit
+
+
+ON_IMAGES = [
+    "batch_norm2d", "abs", "scale: 2", "layer_scale", "group_norm: 2", "instance_norm2d", "local_response_norm: 3", "dropout2d", "softmax: 1",
+    "max_pool2d: 2", "avg_pool2d: 2", "adaptive_avg_pool2d: 2", "adaptive_max_pool2d: 2", "global_avg_pool2d", "global_max_pool2d",
+    "conv2d: {out_channels: 4, kernel_size: 1}", "conv2d: {out_channels: 4, kernel_size: 3, padding: 1, groups: 2}", "conv_transpose2d: {out_channels: 4, kernel_size: 2}",
+    "upsample: {scale_factor: 2}", "interpolate: {scale_factor: 2, mode: bilinear}", "interpolate: {scale_factor: 2, mode: bicubic}", "zero_pad2d: 1", "zero_pad2d: 0", "pad: [1, 1]",
+    "channel_shuffle: 2", "pixel_shuffle: 2", "pixel_unshuffle: 2", "roll: {shifts: 1, dims: 2}", "concat: {a: relu, b: identity}", "add: {a: relu, b: identity}",
+    "stack: {a: relu, b: identity}", "reshape: [4, 32, 2]", "slice: {dim: 3, end: 6}",
+]
+FRAMES = {  # the input of a layer is channels last, and so may be its output; the strides of a single sample are those of a view
+    "permuted": "input: [8, 8, 4]\nstages: {{a: [permute: [0, 3, 1, 2], {{{layer}}}, {{flatten: {{start_dim: 2}}}}, permute: [0, 2, 1], {{linear: 3}}]}}",
+    "viewed": "input: [64, 4]\nstages: {{a: [permute: [0, 2, 1], reshape: [4, 8, 8], {{{layer}}}, {{flatten: {{start_dim: 2}}}}, permute: [0, 2, 1], {{linear: 3}}]}}",
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*jit")
+@pytest.mark.parametrize("frame", FRAMES)
+@pytest.mark.parametrize("layer", ON_IMAGES)
+def test_whether_a_layer_keeps_channels_last_decides_what_ptflops_counts_after_it(layer: str, frame: str) -> None:
+    spec = FRAMES[frame].format(layer=layer if ":" in layer else f"{layer}: {{}}")
+    graph = archspec.load(f"archspec: 1\nname: n\n{spec}\n").graph
+    (convention,) = CONVENTIONS["ptflops-aten"]
+    assert counted(graph, convention).total == printed("ptflops-aten", graph, 1)[""]
 
 
 FRESH = [time.time_ns() // 1000 + k for k in range(6)]  # other networks in every run; a failure names its seed
