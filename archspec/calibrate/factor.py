@@ -1,6 +1,7 @@
-"""What a network takes besides its kernels and calls: data that is not in the caches, and memory that others use.
+"""How much longer kernels take in a forward pass in evaluation than alone, where layers write to memory just used.
 
-Measured on networks with the usual layers, made for it.
+Measured on networks with the usual layers, made for it. In a training step kernels take as long as alone: their data
+are where those before them in `measure_in_rounds` leave theirs.
 """
 
 from __future__ import annotations
@@ -16,18 +17,18 @@ from archspec.analysis.timing import predict_times
 from archspec.api import load
 from archspec.calibrate.pace import Effort, Pace, series
 from archspec.calibrate.sample import Run
-from archspec.devices.calibration import Calibration, factor_name
+from archspec.devices.calibration import Calibration
 from archspec.devices.models import CalibratedModel
 from archspec.profile.prediction import simulated
 from archspec.profile.workload import Workload, setting
 from archspec.train.step.precision import Precision, Settings
 
-LONG: Final = 0.2  # seconds of steps of each network
+LONG: Final = 0.1  # seconds of passes of each network
 _PATIENCE: Final = 2.0  # seconds that it waits for undisturbed moments
 
 
 class Networks:
-    """Training steps and forward passes of some networks.
+    """Forward passes of some networks.
 
     They are measured several times, between kernels: on a virtual machine memory is slower in some minutes, which the
     pace of small kernels does not show.
@@ -42,38 +43,30 @@ class Networks:
         """Measure all passes once more."""
         with torch.enable_grad():
             for network in self._networks:
-                for name, seconds in network.seconds.items():
-                    enough = LONG if name == "step" else LONG / 3
-                    seconds.append(undisturbed(network.passes[name], network.precision, pace, enough))
+                network.seconds.append(undisturbed(network.forward, network.precision, pace, LONG))
 
     def factors(self, calibration: Calibration) -> dict[str, float]:
-        """How much longer kernels take in a network than alone: the geometric mean of the networks.
-
-        By `factor_name` of the precision and pass.
-        """
+        """How much longer kernels take than alone, by precision: the geometric mean of the networks."""
         ratios: dict[str, list[float]] = {}
         for network in self._networks:
-            for name, predicted in network.predicted_seconds(calibration).items():
-                ratio = median(network.seconds[name]) / predicted
-                ratios.setdefault(factor_name(network.precision, training=name == "step"), []).append(ratio)
-        return {name: max(0.5, min(4.0, geometric_mean(found))) for name, found in ratios.items()}
+            ratio = median(network.seconds) / network.predicted_seconds(calibration)
+            ratios.setdefault(network.precision, []).append(ratio)
+        return {precision: max(0.5, min(4.0, geometric_mean(found))) for precision, found in ratios.items()}
 
 
 class _Network:
-    """A network, and the seconds that each of its passes was seen to take."""
+    """A network, and the seconds that its forward pass was seen to take."""
 
     def __init__(self, device: torch.device, precision: Precision, spec: Mapping[str, Any], batch: int) -> None:
         self.precision = precision
         self._setting = setting(load(spec).graph, batch, "float32", device, Settings(precision))
-        self.passes = Workload(self._setting).passes
-        self.seconds: dict[str, list[float]] = {name: [] for name in self.passes}
+        self.forward = Workload(self._setting).forward
+        self.seconds: list[float] = []
 
-    def predicted_seconds(self, calibration: Calibration) -> dict[str, float]:
-        """Of each pass, by the times of its kernels."""
+    def predicted_seconds(self, calibration: Calibration) -> float:
+        """By the times of its kernels."""
         found = resources(self._setting.graph, simulated(self._setting, training=True))
-        predicted = predict_times(found, CalibratedModel(calibration))
-        assert predicted.step is not None
-        return {"forward": predicted.forward.milliseconds / 1000, "step": predicted.step.milliseconds / 1000}
+        return predict_times(found, CalibratedModel(calibration)).forward.milliseconds / 1000
 
 
 def undisturbed(run: Run, precision: Precision, pace: Pace, enough: float) -> float:

@@ -41,7 +41,7 @@ _MASKS: Final[dict[str, list[bool] | None]] = {
 }
 
 _LINEAR: Final = ((0, 10.5, 2), (4, 8.5, 3), (3.5, 8.5, 5))  # doublings, and base, of rows, features, outputs
-_LEAST_LINEAR: Final = 500  # multiply-adds
+_LEAST_LINEAR: Final = 500.0  # multiply-adds
 
 
 class Shape(NamedTuple):
@@ -228,15 +228,20 @@ def _product(place: Place, rows: int, columns: int, depth: int) -> Callable[[], 
     return make
 
 
-def linears(place: Place, number: int, most_macs: float) -> Iterator[Sample]:
-    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight."""
+def linears(
+    place: Place, number: int, most_macs: float, *, least: float = _LEAST_LINEAR, first: int = 1
+) -> Iterator[Sample]:
+    """The three products of linear layers, as torch lays out their matrices: forward, gradients of input and weight.
+
+    least: multiply-adds. first: the place in the sequence of shapes from which these are taken.
+    """
     found = 0
-    for k in range(1, 1000 * number):
+    for k in range(first, first + 1000 * number):
         rows, features, outputs = (round(2 ** (least + span * halton(k, base))) for least, span, base in _LINEAR)
         if k % 4:
             features, outputs = (max(8, side // 8 * 8) for side in (features, outputs))
         macs = rows * features * outputs
-        if not _LEAST_LINEAR <= macs <= most_macs or features * outputs > _MOST_ELEMENTS:
+        if not least <= macs <= most_macs or features * outputs > _MOST_ELEMENTS:
             continue
         yield from _linear_products(place, rows, features, outputs)
         found += 1

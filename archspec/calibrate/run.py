@@ -61,6 +61,7 @@ _MANY: Final = 100  # kernels of a curve
 _FIRST: Final = 0.5  # the part of the time in which all products are measured of curves that have fewer,
 _BEFORE: Final = 0.7  # and all passes over memory, whose times follow from few
 _HOT: Final = 1 << 19  # elements of a pass whose data are in the caches
+_LATER: Final = 1000  # linear layers in the sequence, of which the large ones are measured besides
 _NO_LIMIT: Final = 1e30  # operations or bytes per second
 # In fp32 and tf32 all but products takes as long.
 GPU_PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "tf32", "bf16")
@@ -175,6 +176,7 @@ def _samples(device: torch.device, most_macs: float = 4e8, most: int = 1 << 23) 
             yield from in_caches(image_passes(place, _HOT // 4), place)
         place = Place(device, precision)
         yield from linears(place, 48, most_macs)
+        yield from linears(place, 28, 3 * most_macs, least=most_macs / 40, first=_LATER)
         yield from in_caches(linears(place, 24, most_macs / 10), place)
         yield from in_caches(wide_linears(place, cached=True), place)
         yield from in_caches(passes(place, _HOT), place)

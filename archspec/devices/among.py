@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import log2
 from typing import Final, NamedTuple
 
-from archspec.devices.calibration import Calibration, factor_name
+from archspec.devices.calibration import Calibration
 from archspec.devices.gpu import Circumstances
 from archspec.devices.work import KernelLike
 
@@ -31,17 +31,15 @@ def among(kernels: Sequence[KernelLike], circumstances: Circumstances, calibrati
     A step keeps what it computes until backward. In evaluation layers write where those before them have just read;
     only weights were read as long ago as the last pass.
     """
-    size, factors, precision = calibration.cache_bytes, calibration.factors, circumstances.precision
-    factor = factors.get(factor_name(precision, training=True), 1.0)
+    size = calibration.cache_bytes
     if circumstances.training:
         hot = _share_in_caches(_kept(kernels), size)
-        return Among(hot, hot, factor)
+        return Among(hot, hot, 1.0)
     used = max([kernel.read_bytes + kernel.written_bytes for kernel in kernels], default=0)
     weights = sum([kernel.read_bytes for kernel in kernels if kernel.macs])
     hot = _share_in_caches(used + weights, size)
     # The networks behind the factors fit into the caches. What does not runs forward as in a step.
-    in_caches = factors.get(factor_name(precision, training=False), factor)
-    return Among(_share_in_caches(used, size), hot, in_caches**hot * factor ** (1 - hot))
+    return Among(_share_in_caches(used, size), hot, calibration.factors.get(circumstances.precision, 1.0) ** hot)
 
 
 def _kept(kernels: Sequence[KernelLike]) -> int:

@@ -20,9 +20,9 @@ from archspec.diagnostics import plural
 from archspec.files import read_regular
 from archspec.user_cache import cache_folder
 
-FORMAT: Final = 8
+FORMAT: Final = 9
 # Of measuring kernels, at most, on a CPU and on a GPU; whole networks come on top, for about half a minute.
-SECONDS, SECONDS_GPU = 78.0, 96.0
+SECONDS, SECONDS_GPU = 83.0, 96.0
 MAX_BYTES: Final = 1 << 23  # of a file
 _MAX_CURVES, _MAX_POINTS, _MAX_FEATURES = 1000, 1000, 11
 
@@ -47,12 +47,12 @@ class Machine:
 class Calibration:
     """The measured times of a machine.
 
-    curves: by kind of kernel, precision and layout, see `predict`. factors: of a CPU, by `factor_name`, how much longer
-    kernels take in a network than alone. peak_gmacs, bandwidth_gb_per_s: the best measured rates. seconds: how long
-    measuring took. made: the day. pace_ms: of a CPU, the times of `archspec.calibrate.pace.KERNELS`, which show how
-    fast the machine is. host_us: microseconds for each call, by the names of `host_calls`: on a GPU what the host takes
-    to enqueue it, on a CPU what it takes besides its kernel. cache_bytes: of a CPU, how much memory can be read again
-    and again from its caches.
+    curves: by kind of kernel, precision and layout, see `predict`. factors: of a CPU, by precision, how much longer
+    kernels take in a forward pass in evaluation than alone. peak_gmacs, bandwidth_gb_per_s: the best measured rates.
+    seconds: how long measuring took. made: the day. pace_ms: of a CPU, the times of `archspec.calibrate.pace.KERNELS`,
+    which show how fast the machine is. host_us: microseconds for each call, by the names of `host_calls`: on a GPU what
+    the host takes to enqueue it, on a CPU what it takes besides its kernel. cache_bytes: of a CPU, how much memory can
+    be read again and again from its caches.
     """
 
     machine: Machine
@@ -99,11 +99,6 @@ def load_calibration(path: Path) -> Calibration | None:
         )
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-
-
-def factor_name(precision: str, *, training: bool) -> str:
-    """The name of the factor of a training step, or of a forward pass in evaluation."""
-    return precision if training else f"{precision}/evaluation"
 
 
 HOST_PASS, HOST_STEP, HOST_PARAMETER = "pass", "step", "parameter"

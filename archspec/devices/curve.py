@@ -23,6 +23,7 @@ _WINDOWS_APART: Final = 3.0
 _SIZES: Final = 9  # features of a convolution; the others say which of the products it is
 _UNALIGNED: Final = 2.0  # and products of sides that are no multiples of 8
 _HOT: Final = 2.0  # and products of matrices in the caches
+_FILLED: Final = 3.0  # and attention over tokens that do not fill its blocks, for each doubling
 LAUNCH: Final = 1e-9  # seconds of a kernel that does nothing
 # Where backward was measured as a whole, both of its products are at the one of the weight.
 _PRODUCTS: Final = {"input": (_APART, _APART), "weight": (_APART, 0.0)}
@@ -114,7 +115,8 @@ def features(work: Work) -> tuple[float, ...]:
             *_PRODUCTS.get(work.family.rpartition("_")[2], (0.0, 0.0)),
         )
     if work.macs and work.plane:  # attention
-        return log2(work.macs), log2(work.plane), log2(work.macs / max(1, work.flops))
+        filled = _FILLED * log2(-(-work.plane // _block(work.plane)) * _block(work.plane) / work.plane)
+        return log2(work.macs), log2(work.plane), log2(work.macs / max(1, work.flops)), filled
     if work.macs:
         # Kernels of tensor cores read blocks of 16 bytes.
         unaligned = 3 - log2(gcd(work.columns, work.depth, 8))
@@ -123,6 +125,11 @@ def features(work: Work) -> tuple[float, ...]:
     if work.channels:  # a batch norm: its channels are summed one by one, and its images row by row
         return log2(work.nbytes + 1), log2(work.channels), log2(max(1, work.plane))
     return log2(work.nbytes + 1), log2((work.flops + 1) / (work.nbytes + 1))
+
+
+def _block(tokens: int) -> int:
+    """The tokens that torch's attention takes at once on a CPU (FlashAttentionKernel.cpp); it fills the last block."""
+    return 32 if tokens < 192 else 64 if tokens < 768 else 256
 
 
 def hot_kind(name: str) -> str:

@@ -167,7 +167,7 @@ class CalibratedModel:
 
     def _alone(self, name: str, work: Work, circumstances: Circumstances) -> tuple[Timed, str]:
         """The time of a kernel by its curve, with its data in the caches or not."""
-        name = kind_of(name, work)
+        name = kind_of(name, work._replace(hot=False))  # of which `_choose` knows similar ones
         key = name, work.low, work.nhwc, work.hot, circumstances
         chosen = self._chosen.get(key)
         if chosen is None:

@@ -116,9 +116,11 @@ def _backward(tape: Recorder, node: Node, grads: Gradients, known: _Geometry) ->
                     nhwc=nhwc, beside=beside)
     if known.biased and node.needs(2):
         results[2] = y = tape.new((grad.shape[1],), grad.dtype)
-        tape.launch("convolution_backward_bias", (grad,), (y,), flops=prod(grad.shape))
-        if not (node.needs(1) or tape.cuda or tape.meta) and uses_onednn(x, weight, known.kind):
+        onednn = not (tape.cuda or tape.meta) and uses_onednn(x, weight, known.kind)
+        if onednn and not node.needs(1):
             tape.scratch(weight.nbytes)  # oneDNN computes the gradients of both
+        if not (onednn and node.needs(1)):  # in the kernel of the weight's gradient
+            tape.launch("convolution_backward_bias", (grad,), (y,), flops=prod(grad.shape))
     return results
 
 

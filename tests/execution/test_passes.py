@@ -119,3 +119,20 @@ def test_operands_of_another_type_are_cast_by_a_kernel_of_their_own(kind, dtypes
     cuda = Tape(Setting(target="cuda"))
     getattr(cuda, kind)(*[Tensor(Storage(cuda.memory, x.nbytes), shape, dtype, x.stride()) for x, dtype in zip(given, dtypes, strict=True)])
     assert [kernel.name for kernel in cuda.kernels] == [kind]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float64"])
+@pytest.mark.parametrize(("op", "fields", "shape"), [
+    ("conv2d", {}, [8, 14, 14]), ("conv2d", {"groups": 8}, [8, 14, 14]), ("conv2d", {"groups": 2}, [8, 14, 14]), ("conv1d", {}, [8, 14]),
+    ("conv3d", {}, [8, 6, 6, 6]), ("conv_transpose2d", {}, [8, 6, 6]),
+])
+def test_the_gradient_of_a_bias_is_a_kernel_of_its_own_where_onednn_does_not_compute_it_with_the_weights(op, fields, shape, dtype):
+    spec = {"archspec": 1, "input": shape, "stages": {"a": [{op: {"out_channels": 8, "kernel_size": 3, **fields}}, "flatten"]}}
+    graph = load(spec).graph
+    y = build(graph).to(getattr(torch, dtype))(torch.rand(4, *shape).to(getattr(torch, dtype)))
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        y.backward(torch.ones_like(y))
+    names = [kernel.name for kernel in execute(graph, Setting(batch_size=4, dtype=dtype)).kernels]
+    assert names.count("convolution_backward_bias") == ("aten::sum" in [event.name for event in profile.events()])
+    cuda = [kernel.name for kernel in execute(graph, Setting(batch_size=4, dtype=dtype, target="cuda")).kernels]
+    assert cuda.count("convolution_backward_bias") == 1

@@ -58,7 +58,7 @@ def test_a_step_is_an_update_of_several_passes(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("archspec.devices.calibration.cache_folder", lambda: tmp_path / "cache")
     costs = {"step": 5e6}
-    replace(few_kernels(), host_us=costs, factors={"fp32": 1e-3}).save()
+    replace(few_kernels(), host_us=costs).save()
     (tmp_path / "tiny.yaml").write_text(SPEC)
     arguments = ("train", "tiny.yaml", "--limit-train", "200", "--limit-test", "100", "--accumulate", "2", "--json")
     data = json.loads(cli(*arguments).out)
@@ -111,7 +111,7 @@ def test_a_run_on_a_calibrated_machine_says_what_it_takes(
     assert (data["step"], data["total_s"]) == (None, None) and data["peak_bytes"] > 0
     made = few_kernels()
     costs = {"step": 5e6}
-    replace(made, host_us=costs, factors={"fp32": 1e-3}).save()  # next to no time for the kernels
+    replace(made, host_us=costs).save()  # next to no time for the kernels
     done = cli(*arguments)
     assert "an epoch, 20 s in all" in done.err  # two steps of five seconds an epoch
     assert "a step took " in done.out and "predicted 5,0" in done.out
