@@ -7,7 +7,7 @@ device's. Of the rows of an H200: batches of 8 and 64 in fp32 and bf16, torch 2.
 "the calibrated H200", with the code of commit 3e395ab. The same process measured one row after the other.
 Of the rows of a CPU: batches of 2 and 8 (of three large networks 1 and 2) in fp32 and bf16, torch 2.14.1, each in a
 process of its own; predicted by the last of five calibrations (`cpu.jsonl`, of `predict.py --calibrate 480`), or all of
-them by one of the five (`cpu_by_1.jsonl` to `cpu_by_5.jsonl`; `predict.py --again`); with the code of commit d3bca65.
+them by one of the five (`cpu_by_1.jsonl` to `cpu_by_5.jsonl`; `predict.py --again`); with the code of commit f4dd014.
 `cpu_unsteady.jsonl` and `cpu_unsteady_slowest.jsonl` are of a day on which the machine's speed changed, with the code
 of 12fe937: by the last of six calibrations, and by the slowest of them.
 """
