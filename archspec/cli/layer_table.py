@@ -28,16 +28,17 @@ NOTHING: Final = "–"
 def show(
     profile: LayerProfile, report: Report, console: Console, *, depth: int | None = None, by_time: bool = False
 ) -> None:
-    """Print the table, the slowest layer with a remedy, and how it was measured."""
+    """Print the table, the slowest layer with a remedy, and how it was measured. depth: 0 leaves the table out."""
     from archspec.printing.plain import show_lines
     from archspec.printing.profile_table import default_depth, fit, levels
 
-    levels_shown = min(depth or default_depth(report.root), levels(report.root))
+    levels_shown = min(default_depth(report.root) if depth is None else depth, levels(report.root))
     rows = sorted_rows(report, profile, MOST_ROWS) if by_time else tree_rows(report.root, profile, levels_shown)
     show_lines(console, f"\ntime of each layer in a {profile.name}, {profile.settings}", "bold")
-    table = _table(profile, list(rows), wide=console.width >= NARROW)
-    fit(table, 0, console)
-    console.print(table)
+    if levels_shown:
+        table = _table(profile, list(rows), wide=console.width >= NARROW)
+        fit(table, 0, console)
+        console.print(table)
     show_lines(console, "\n".join(_notes(profile, next(iter(sorted_rows(report, profile)), None))))
 
 

@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 @batch_size_option
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16", "float16"]), default="float32", show_default=True,
               help="Dtype of weights and activations.")
-@click.option("--depth", type=click.IntRange(min=1), metavar="N", help="Levels of the tree; 1 shows the stages.")
+@click.option("--depth", type=click.IntRange(min=0), metavar="N",
+              help="Levels of the tree; 1 shows the stages, 0 the totals alone.")
 @running_options
 @setting_options
 @click.option("--recipe", metavar="NAME", help="One of the spec's `recipes` instead of `train`: its optimizer counts.")

@@ -42,7 +42,8 @@ def show(
 ) -> None:
     """Print the profile.
 
-    depth: the number of levels of the tree; None: chosen automatically. step: a line on the memory of a training step.
+    depth: the number of levels of the tree, 0 for the totals alone; None: chosen automatically. step: a line on the
+    memory of a training step.
     fields: the receptive fields of the ops, for a column of them: of a row, that of its last op. bars: draw the share
     of each row instead of its figures.
     """
@@ -51,6 +52,10 @@ def show(
     deepest = levels(report.root)
     shown = min(depth, deepest) if depth is not None else default_depth(report.root)
     console.print(*_heading(report, description), sep="\n")
+    if not shown:
+        console.print()
+        console.print(_totals(report, step))
+        return
     table = _tree(report, shown, fields, bars=bars)
     fit(table, 0, console)
     console.print(table)

@@ -68,6 +68,13 @@ def test_the_rows_are_the_tree_and_equal_layers_are_one() -> None:
     assert len(list(tree_rows(REPORT.root, found, 1))) == 3
 
 
+def test_depth_0_leaves_out_the_table() -> None:
+    full, alone = shown(profile(), depth=1), shown(profile(), depth=0)
+    assert [line for line in full if line.strip() and line in alone] == [line for line in alone if line.strip()]
+    assert not any("stem" in line.split() or "all layers" in line for line in alone)
+    assert any(line.startswith("in all ") for line in alone)
+
+
 def test_sorted_by_time_with_the_rest_in_one_row() -> None:
     found = profile()
     rows = sorted_rows(REPORT, found, 20)

@@ -69,6 +69,15 @@ def test_depth(cli: Cli) -> None:
     assert deepest == [1, 3, 2, levels(archspec.analyze("resnet18").root)]
 
 
+def test_depth_0_shows_the_totals_alone(cli: Cli) -> None:
+    alone, full = cli("profile", "resnet18", "--static", "--depth", 0), cli("profile", "resnet18", "--static", "--depth", 1)
+    assert (alone.code, alone.err) == (0, "")
+    assert totals_of(alone.out) == totals_of(full.out)
+    lines = alone.out.rstrip().splitlines()
+    assert [line for line in full.out.splitlines() if line.strip() and line in lines] == [line for line in lines if line]
+    assert not any(stage.name in alone.out for stage in archspec.analyze("resnet18").root.children)
+
+
 def test_default_depth_leaves_a_large_table_at_the_stages() -> None:
     assert default_depth(archspec.analyze("densenet121").root) == 1
     assert default_depth(archspec.analyze("googlenet").root) == 2
