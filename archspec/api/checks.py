@@ -38,7 +38,8 @@ def check_spec(program: Program, errors: Errors, *, limits: Limits, training: bo
         from archspec.data.suits import check_data_names, check_recipes
 
         check_data_names(program, lambda raw, at: lowered.evaluator.value(raw, at, lowered.scope, None), errors)
-        if recipes and lowered.graph is not None:
+        outputs_known = not any(d.code == "SPEC049" for d in errors.found)
+        if recipes and lowered.graph is not None and outputs_known:
             check_recipes(program, recipes, lowered.graph, errors)
     if broken or lowered.graph is None or report is None:
         return None

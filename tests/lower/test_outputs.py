@@ -136,3 +136,16 @@ def test_evaluation_needs_the_owner_of_shared_weights():
     loaded = archspec.load(spec(f"stages: {stages}\noutputs: {{head: always, aux: training}}"))
     assert (loaded.report.macs, loaded.report.training_macs) == (192 * 8 + 32, 192 * 8 + 64)
     evaluation(loaded.graph).verify()
+
+
+TRAIN = "\ntrain: {data: fashion-mnist, epochs: 1, batch_size: 8, optimizer: sgd, lr: 0.1, loss: {head: cross_entropy, aux: cross_entropy}}"
+
+
+@pytest.mark.parametrize(("outputs", "part"), [
+    ("{«haed»: always, aux: training}", "`haed` is not a stage"), ("[head, «auxx»]", "`auxx` is not a stage"),
+    ("«{head: training, aux: training}»", "evaluation has no output"),
+])
+def test_a_recipe_is_not_compared_with_outputs_that_are_unknown(outputs, part):
+    text = "archspec: 1\ninput: [1, 28, 28]\nstages: {body: [flatten, linear: 8], aux: {linear: 10}, head: [{linear: 10, from: body}]}\n"
+    assert archspec.check(f"{text}outputs: {{head: always, aux: training}}{TRAIN}") == ()
+    assert_marked(f"{text}outputs: {outputs}{TRAIN}", ("SPEC049", part))
