@@ -15,6 +15,7 @@ from archspec.diagnostics.hints import write
 from archspec.ir import Graph
 from archspec.language.message_text import did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS
+from archspec.language.problems import meant_value
 from archspec.language.syntax import At, Errors
 from archspec.text import shape_text
 from archspec.types import TensorType
@@ -48,14 +49,16 @@ def check_expectations(
             _shape(key, expected, stages.get(stage), partial(_way, stage, counted), errors)
         else:
             names = [*known, *EXPECTATIONS]
+            near = did_you_mean(key, [name for name in names if name not in expect])
             errors.add("SPEC010", f"`expect` refers to an unknown stage `{short(key)}`", expected.at, key=True,
-                       hint=did_you_mean(key, names) or f"it can refer to: {listing(names)}")
+                       hint=near or f"it can refer to: {listing(names)}")
 
 
 def _count(key: str, expected: Expected, counted: tuple[Report, Graph] | None, errors: Errors) -> None:
     value, at, meant = expected
     if isinstance(value, bool) or not isinstance(value, int):
-        errors.add("SPEC012", f"`{key}` must be an integer, got {value_text(value)}", at, hint=meant or _in_full(value))
+        errors.add("SPEC012", f"`{key}` must be an integer, got {value_text(value)}", at,
+                   hint=meant or meant_value("int", value) or _in_full(value))
         return
     if counted is None:
         return
@@ -73,6 +76,15 @@ def _in_full(value: object) -> str | None:
     return None if found is None else write(str(round(Fraction(found[1]) * _UNITS[found[2].lower()])))
 
 
+def _plain_shape(value: object) -> str:
+    """The hint for a value that is not a list of integers: the numbers in it, if that is all that it has."""
+    items = value if isinstance(value, list) else [value]
+    meant = [meant_value("int", item) or item for item in items]
+    if meant and all(type(one) is int or isinstance(one, Hint) for one in meant):
+        return write(f"[{', '.join(str(one.own) if isinstance(one, Hint) else str(one) for one in meant)}]")
+    return "write it without the batch: `[64, 14, 14]`"
+
+
 def _way(stage: str, counted: tuple[Report, Graph] | None, wanted: tuple[int, ...]) -> Iterable[str]:
     return () if counted is None else of_shape(stage, wanted, counted[0])
 
@@ -84,8 +96,7 @@ def _shape(
     value, at, meant = expected
     if not isinstance(value, list) or not all(isinstance(d, int) and not isinstance(d, bool) for d in value):
         errors.add("SPEC012", f"the expected shape of `{key}` must be a list of integers, got {value_text(value)}", at,
-                   hint=meant or (write(f"[{value}]") if type(value) is int else
-                                  "write it without the batch: `[64, 14, 14]`"))
+                   hint=meant or _plain_shape(value))
         return
     if tensor is None or not tensor.known or tensor.shape[1:] == tuple(value):
         return

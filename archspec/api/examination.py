@@ -18,11 +18,12 @@ from archspec.language.errors import TooManyErrors, in_order
 from archspec.language.files import Loader, Options
 from archspec.language.input_override import InputShapes
 from archspec.language.syntax import Errors, Program
+from archspec.language.unknown import may_be_misspelt
 from archspec.lower import Limits
 from archspec.ops import OP_DOOR
 from archspec.plugins import generation
 from archspec.printing.diagnostics import Diagnostics
-from archspec.source import DEFAULT_LIMITS
+from archspec.source import DEFAULT_LIMITS, Document
 from archspec.source import Limits as TextLimits
 from archspec.source.origin import nearest_span
 
@@ -138,25 +139,36 @@ def program_of(data: Mapping[str, Any]) -> Program:
 def _load(
     source: Any, options: Options, checked: Callable[[Program, Errors], T | None], *, library: bool = False
 ) -> tuple[T | None, Program | None, Errors]:
-    """The result of `checked`, the syntax tree, and the mistakes; again with the ops of plugins if one is unknown."""
+    """The result of `checked`, the syntax tree, and the mistakes.
+
+    Again with the ops of plugins if one is unknown, and with the names that misspelt definitions were meant to have.
+    """
+    attempt = partial(_load_once, source, options, checked, library=library)
     before = generation()
-    found = _load_once(source, options, checked, library=library)
-    if any(d.code == "SPEC020" for d in found[2].found) and (OP_DOOR.discover() or generation() > before):
-        return _load_once(source, options, checked, library=library)
-    return found
+    result, program, errors = attempt()
+    if any(d.code == "SPEC020" for d in errors.found) and (OP_DOOR.discover() or generation() > before):
+        result, program, errors = attempt()
+    if program is not None and may_be_misspelt(program, errors):
+        from archspec.api.misspelt import beside_misspelt
+
+        mended = beside_misspelt(program, errors, attempt)
+        return (result if mended is errors else None), program, mended
+    return result, program, errors
 
 
 def _load_once(
-    source: Any, options: Options, checked: Callable[[Program, Errors], T | None], *, library: bool
+    source: Any, options: Options, checked: Callable[[Program, Errors], T | None],
+    mended: Callable[[Document], Document] = lambda text: text, *, library: bool,
 ) -> tuple[T | None, Program | None, Errors]:
+    """As `_load`. mended: what to do with each text."""
     errors = Errors()
     program = None
     if isinstance(source, OpenFile):
         options = options._replace(texts=source.others)
     try:
         document, folder, root, stem = open_document(source, options)
-        loader = Loader(root, options, errors)
-        program = loader.library(document, folder) if library else loader.program(document, folder, stem)
+        loader, text = Loader(root, options, errors, mended), mended(document)
+        program = loader.library(text, folder) if library else loader.program(text, folder, stem)
         return (None if program is None else checked(program, errors)), program, errors
     except TooManyErrors:
         return None, program, errors

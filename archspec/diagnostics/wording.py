@@ -83,13 +83,13 @@ def nearest(name: str, known: Iterable[str]) -> Similar | None:
     ratios = {one: SequenceMatcher(None, one, wanted).ratio() for one in found}
     best = [one for one in found if ratios[one] == ratios[found[0]]]
     if len(best) > 1:
-        edits = {one: _edits(one, wanted) for one in best}
-        best = [one for one in best if edits[one] == min(edits.values())]
+        changes = {one: edits(one, wanted) for one in best}
+        best = [one for one in best if changes[one] == min(changes.values())]
         best.sort(key=lambda one: (one[:1] != wanted[:1], one))
     return Similar((original for one in best for original in candidates[one]), name)
 
 
-def _edits(one: str, other: str) -> int:
+def edits(one: str, other: str) -> int:
     """How many characters one inserts, removes or replaces to make the other text (Levenshtein 1966)."""
     row = list(range(len(other) + 1))
     for k, char in enumerate(one, 1):

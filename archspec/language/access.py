@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
@@ -27,12 +27,13 @@ class Access:
 
     def __init__(
         self, root: Path, includes: Iterable[Path], limits: Limits, errors: Errors,
-        texts: Mapping[Path, str] = MappingProxyType({}),
+        texts: Mapping[Path, str] = MappingProxyType({}), mended: Callable[[Document], Document] = lambda text: text,
     ) -> None:
         self.roots = [root.resolve(), *(p.resolve() for p in includes)]
         self.limits = limits
         self.errors = errors
         self.texts = texts  # of files that an editor has open
+        self.mended = mended  # what to do with each text
         self.count = 0
 
     def locate(self, raw: Any, at: At, folder: Path, key: str) -> Path | None:
@@ -74,7 +75,7 @@ class Access:
                                 hint=_other_file(path, raw, at) or first.hint)
             return None
         self.errors.read(document)
-        return document
+        return self.mended(document)
 
 
 def _other_file(path: Path, raw: str, at: At) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -40,12 +40,14 @@ class Options(NamedTuple):
 
 
 class Loader:
-    """Reads one spec with all the files that it names."""
+    """Reads one spec with all the files that it names. mended: what to do with the text of each of these."""
 
-    def __init__(self, root: Path, options: Options, errors: Errors) -> None:
+    def __init__(
+        self, root: Path, options: Options, errors: Errors, mended: Callable[[Document], Document] = lambda text: text
+    ) -> None:
         self.options = options
         self.errors = errors
-        self.access = Access(root, options.includes, options.limits, errors, options.texts)
+        self.access = Access(root, options.includes, options.limits, errors, options.texts, mended)
         self.files: list[str] = []  # of the spec and what it extends: its user's own
         self.documents: list[Document] = []  # the same, as far as they could be read
 

@@ -72,7 +72,7 @@ def _mapped(
                        hint=f"write `{short(mode)}: {ALWAYS}`: outputs have the names of their stages")
             yield mode, False, at / name
             continue
-        near = close(mode, MODES) if isinstance(mode, str) else None
+        near = close(mode, MODES) if isinstance(mode, str) and mode not in MODES else None
         if mode not in MODES and mode is not BROKEN and (near or name in stages):
             hint = hints.near(near) if near else f"write `{short(name)}: {ALWAYS}`"
             errors.add("SPEC012", f"the output `{short(name)}` must be {' or '.join(MODES)}, got {value_text(mode)}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Container, Mapping
 from typing import Any, Final
 
@@ -10,15 +11,29 @@ from archspec.diagnostics import hints, listing
 from archspec.diagnostics.wording import Similar
 from archspec.language import fixes
 from archspec.language.message_text import close, short, value_text
-from archspec.language.names import as_seen, seen_wrongly
+from archspec.language.names import WORD, as_seen, seen_wrongly
 from archspec.language.parse import SEQUENTIAL, SHARE
 from archspec.language.synonyms import field_called, kind_called
-from archspec.language.syntax import At, Errors, Library
+from archspec.language.syntax import At, Errors, Library, Program
 from archspec.ops import OP_DOOR, OPS, Operation
 
 INFERRED: Final = ("in_channels", "in_features", "num_features", "num_channels")  # PyTorch's, never written here
+# Codes of what a name that nothing defines, or a definition that nothing uses, leads to.
+_MISSING: Final = frozenset({
+    "SPEC010", "SPEC020", "SPEC024", "SPEC025", "SPEC031", "SPEC032", "SPEC040", "SPEC049", "SPEC063", "RUN326",
+})
 _RANK: Final = re.compile(r"(?<=[a-z])[1-9]d?$")  # at the end of an op's name
 _ACTIVATIONS: Final = ("activation", "act", "act_layer", "nonlinearity")  # fields of layers elsewhere
+
+
+def may_be_misspelt(program: Program, errors: Errors) -> bool:
+    """Whether a definition may be: one of these codes was reported, or a block's name is written only once."""
+    if any(diagnostic.code in _MISSING for diagnostic in errors.found):
+        return True
+    blocks = program.library.blocks
+    lines = [line for document in program.documents for line in document.lines] if blocks else []
+    words = Counter(WORD.findall("\n".join(lines)))
+    return any(words[name] == 1 for name in blocks)
 
 
 def unknown_kind(

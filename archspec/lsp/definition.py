@@ -9,8 +9,8 @@ from typing import Final
 
 from archspec.diagnostics import Edit, SourceSpan
 from archspec.language.names import EXPECTATIONS, MODULE_ATTRIBUTES, RESERVED
+from archspec.language.occurrences import BLOCK, LAYER, PARAM, STAGE, VAR, Occurrence
 from archspec.lsp.cursor import cursor_at
-from archspec.lsp.names import BLOCK, LAYER, PARAM, STAGE, VAR, Occurrence
 from archspec.lsp.project import Unit, is_own, path_of, same, unit_of
 from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot

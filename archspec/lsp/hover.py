@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from archspec.language.detect import Kind
 from archspec.language.message_text import value_text
+from archspec.language.occurrences import BLOCK, PARAM, VAR, Occurrence
 from archspec.lower.values import ShapeView
 from archspec.lsp.costs import described
 from archspec.lsp.cursor import Cursor, cursor_at
 from archspec.lsp.definition import named_at
 from archspec.lsp.docs import block_docs, field_docs, op_docs
-from archspec.lsp.names import BLOCK, PARAM, VAR, Occurrence
 from archspec.lsp.schema_walk import place_at
 from archspec.lsp.snapshot import Snapshot
 from archspec.lsp.text import Spot

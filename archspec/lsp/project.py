@@ -10,8 +10,8 @@ from typing import Final
 
 from archspec.language.detect import Kind
 from archspec.language.libraries import STDLIB, standard_library
+from archspec.language.occurrences import BLOCK, PARAM, Occurrence, occurrences
 from archspec.language.syntax import Library, Program
-from archspec.lsp.names import BLOCK, PARAM, Occurrence, occurrences
 from archspec.lsp.snapshot import Snapshot
 from archspec.source import Document
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from archspec.diagnostics import Diagnostic, SourceSpan, error
@@ -34,6 +35,12 @@ class Node:
         self.end_line = end_line
         self.end_column = end_column
         self.items: list[Node] | dict[str, tuple[Node, Node]] | None = None  # a mapping has (key, value) nodes
+
+    def holding(self, items: list[Node] | dict[str, tuple[Node, Node]]) -> Node:
+        """The same place with other nodes inside."""
+        node = Node(self.line, self.column, self.end_line, self.end_column)
+        node.items = items
+        return node
 
     def first_line_end(self, lines: tuple[str, ...]) -> int:
         """The column after the last character of this node on its first line."""
@@ -111,6 +118,21 @@ class Document:
         node = self.node(path)
         return node is not None and node.items is None and (node.line, node.column) == (node.end_line, node.end_column)
 
+    def renamed(self, path: Path, name: str, *, key: bool) -> Document:
+        """The data with this name at the place of a value, or of its key. The places stay those of the text."""
+        if not key:
+            return replace(self, data=_with(self.data, path, lambda _: name))
+        *holder, old = path
+
+        def change(items: Any) -> dict[str, Any]:
+            return {name if one == old else one: value for one, value in items.items()}
+
+        def change_node(node: Node) -> Node:
+            return node.holding(change(node.items))
+
+        root = None if self.root is None else _with(self.root, tuple(holder), change_node)
+        return replace(self, data=_with(self.data, tuple(holder), change), root=root)
+
     def _scalar_text(self, path: Path, key: bool) -> str | None:
         value: Any = self.data
         for step in path[:-1] if key and path else path:
@@ -154,6 +176,23 @@ def _child(value: Any, step: str | int) -> Any:
     if isinstance(step, str):
         return value.get(step) if isinstance(value, dict) else None
     return value[step] if isinstance(value, list) and -len(value) <= step < len(value) else None
+
+
+def _with(value: Any, path: Path, change: Callable[[Any], Any]) -> Any:
+    """A copy of data, or of nodes, in which the part at `path` is changed; the rest is shared."""
+    if not path:
+        return change(value)
+    step: Any = path[0]
+    rest = path[1:]
+    if isinstance(value, Node):
+        items: Any = value.items
+        if isinstance(items, list):
+            return value.holding(_with(items, path, change))
+        key, inner = items[step]
+        return value.holding({**items, step: (key, _with(inner, rest, change))})
+    if isinstance(value, dict):
+        return {**value, step: _with(value[step], rest, change)}
+    return [_with(item, rest, change) if k == step else item for k, item in enumerate(value)]
 
 
 class _Copier:

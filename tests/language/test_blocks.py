@@ -259,9 +259,14 @@ def test_wrong_vars(text, code, part):
     assert_marked(LINEAR + text, (code, part))
 
 
-def test_a_misspelt_var_is_told_once_and_the_unused_one_not_at_all():
-    (found,) = assert_marked(LINEAR + "vars: {width: 3}\nstages: {a: {linear: $«widht»}, b: {linear: $widht}}",
-                             ("SPEC031", "unknown name `widht`"))
+def test_a_misspelt_var_is_told_and_the_unused_one_not():
+    (found,) = assert_marked(LINEAR + "vars: {width: 3}\nstages: {a: {linear: $«widht»}}", ("SPEC031", "unknown name `widht`"))
+    assert found.hint == "write `width`"
+
+
+def test_a_misspelt_var_is_told_once():
+    text = LINEAR + "vars: {width: 3}\nstages: {a: {linear: $«widht»}, b: {linear: $widht}, c: {linear: $width}}"
+    (found,) = assert_marked(text, ("SPEC031", "unknown name `widht`"))
     assert found.hint == "write `width`"
     assert labels(found) == [(4, 44, "here too")]
 

@@ -138,3 +138,17 @@ def test_messages_are_on_one_line_and_printable_whatever_a_recipe_says(text: str
     key = json.dumps(f"a{text}")
     for found in archspec.check(f"{RECIPE}  {key}: 1\n  {key}: 2\n"):
         assert_form(found)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [
+    ('out: ["10"]', "out: [10]"), ("out: [10.0]", "out: [10]"), ("out: 10", "out: [10]"), ('out: "10"', "out: [10]"), ('params: "650"', "params: 650"),
+    ("params: 650.0", "params: 650"), ("pooll: [64]", "pool: [64]"), ("dec1: [1, 8, 8], ecn1: [1, 8, 8]", "dec1: [1, 8, 8], enc1: [1, 8, 8]"),
+])
+def test_what_is_expected(wrong: str, right: str) -> None:
+    """The name that is proposed for a misspelt one is not written already."""
+    text = "archspec: 1\ninput: [1, 8, 8]\nstages: {enc1: relu, dec1: relu, pool: flatten, out: {linear: 10}}\nexpect: {@}\n"
+    assert archspec.check(text.replace("@", right)) == ()
+    (found,) = archspec.check(text.replace("@", wrong))
+    assert_form(found)
+    assert found.fix is not None
+    assert applied(text.replace("@", wrong), found.fix) == text.replace("@", right)

@@ -57,8 +57,10 @@ def misspell(name: str, rng: random.Random) -> str:
     return rng.choice([name[:k] + "x" + name[k:], name + "x", name[:-1] + "q" + name[-1:]])
 
 
-def texts_in(data: Any) -> str:
-    return dump({"x": data})
+def mentions(data: Any, name: str) -> int:
+    """How many keys and texts hold this word."""
+    texts = [text for _, key, value in walk(data) for text in (key, value) if isinstance(text, str)]
+    return sum(re.search(rf"\b{name}\b", text) is not None for text in texts)
 
 
 # -- one mistake each; None where the spec has no place for it --------------------------------------------------------
@@ -98,7 +100,7 @@ def a_block(data: Any, rng: random.Random) -> str | None:
         return None
     name = rng.choice(names)
     rename(data, ("blocks",), name, misspell(name, rng))
-    return "SPEC020"
+    return "SPEC029" if mentions(data, name) > 1 else "SPEC020"
 
 
 def _is_called(data: Any, name: str) -> bool:
@@ -117,7 +119,20 @@ def a_var(data: Any, rng: random.Random) -> str | None:
         return None
     name = rng.choice(list(data["vars"]))
     rename(data, ("vars",), name, misspell(name, rng))
-    return "SPEC031"
+    return "SPEC029" if mentions(data, name) > 1 else "SPEC031"
+
+
+def a_param(data: Any, rng: random.Random) -> str | None:
+    params = [(p, k) for p, k, _ in walk(data) if len(p) == 3 and (p[0], p[2]) == ("blocks", "params") and len(k) > 2]
+    if not params:
+        return None
+    path, name = rng.choice(params)
+    rename(data, path, name, misspell(name, rng))
+    body = data["blocks"][path[1]]["body"]
+    called = [1 for p, k, _ in walk(data) if k == name and p and p[-1] == path[1]]
+    if mentions(body, name) + len(called) == 0:
+        return ""
+    return "SPEC029" if mentions(data, name) > 1 else ""  # or what its only use leads to
 
 
 def a_section(data: Any, rng: random.Random) -> str | None:
@@ -183,7 +198,7 @@ def a_recipe(data: Any, rng: random.Random) -> str | None:
 
 
 MISTAKES = [
-    an_op, a_field, a_block, a_var, a_section, a_number, a_negative_number, a_required_field, a_list_in_a_list, a_recipe,
+    an_op, a_field, a_block, a_param, a_var, a_section, a_number, a_negative_number, a_required_field, a_list_in_a_list, a_recipe,
 ]
 
 

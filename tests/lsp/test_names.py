@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,29 @@ def test_every_name_of_shipped_specs_can_be_changed() -> None:
             for changed in [p for p in FAMILY if texts[p] != FAMILY[p]]:
                 again = snapshot(changed, texts[changed], others=texts)
                 assert again.diagnostics == () and again.loaded.report.to_json()["totals"] == totals[changed]
+
+
+def test_a_stage_is_renamed_in_recipes_too() -> None:
+    text = """\
+archspec: 1
+input: [1, 28, 28]
+stages:
+  body: [flatten, {linear: 8, name: first}, relu]
+  head: {linear: 10}
+  aux: {linear: 10, from: body}
+outputs: {head: always, aux: training}
+train: {lr_scale: {body.first: 2}, loss: {head: cross_entropy, aux: {cross_entropy: {weight: 0.3}}}, recompute: body, freeze: [body.first]}
+"""
+    one = snapshot(Path("spec.yaml"), text)
+    for name, line, count in (("body", 3, 5), ("head", 4, 3), ("aux", 5, 3)):
+        edits = rename(one, Spot(line, 2), "fresh")
+        assert len(edits) == count == len(re.findall(rf"\b{name}\b", text))
+        assert edited(text, edits) == re.sub(rf"\b{name}\b", "fresh", text)
+
+
+def test_a_loss_and_its_fields_name_no_stage() -> None:
+    text = "archspec: 1\ninput: [4]\nstages:\n  mse: {linear: 10}\ntrain: {loss: {mse: {weight: 2}}}\n"
+    assert edited(text, rename(snapshot(Path("spec.yaml"), text), Spot(3, 2), "fresh")) == text.replace("  mse:", "  fresh:")
 
 
 def test_references(folder: Path) -> None:

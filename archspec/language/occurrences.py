@@ -1,9 +1,9 @@
-"""Finds where one text defines and uses names: of vars, params, blocks, stages and layers."""
+"""Finds where a text, or a syntax tree, defines and uses names: of vars, params, blocks, stages and layers."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from archspec.expressions import Expression, ExpressionError, template
 from archspec.language.detect import SWEEP_KEY
 from archspec.language.names import EXPECTATIONS, RESERVED
 from archspec.language.parse import BESIDE, SEQUENTIAL, SHARE, is_merge
-from archspec.language.syntax import At
+from archspec.language.syntax import At, Library, Program
 from archspec.ops import OPS
 from archspec.source import Document
 
@@ -19,13 +19,20 @@ VAR, PARAM, BLOCK, STAGE, LAYER = "var", "param", "block", "stage", "layer"
 _NAME: Final = re.compile(r"(?<![\w.])[A-Za-z_]\w*")
 _CONDITION: Final = re.compile(r"(?<![\w.])vars\.([A-Za-z_]\w*)")
 _OF_INPUT: Final = re.compile(r"(?<![\w.])input\.([A-Za-z_]\w*)")  # `$input.left.height`
+_DIMENSIONS: Final = frozenset({"shape", "channels", "height", "width", "depth", "length", "features"})
+_PART: Final = re.compile(r"(?:^|–)([A-Za-z_]\w*)")  # the stage in `b2.conv`, and both in the range `b2.0–b2.4`
+_PARTS: Final = ("freeze", "lr_scale", "recompute")  # fields of a recipe that name parts of the network
 _CHANGED: Final = {"vars": VAR, "blocks": BLOCK, "stages": STAGE}
 _VALUES: Final = ("input", "outputs", "train", "recipes", "expect")  # sections whose expressions use vars
 
 
 @dataclass(frozen=True, slots=True)
 class Occurrence:
-    """A name at a place. owner: a param's block, or the path of the list around a layer; otherwise empty."""
+    """A name at a place.
+
+    owner: a param's block, or the path of the list around a layer; otherwise empty, as for a `from` in a block that
+    names no layer.
+    """
 
     kind: str
     name: str
@@ -44,18 +51,31 @@ class _Scope:
 
 
 def occurrences(document: Document, blocks: Iterable[str] = ()) -> list[Occurrence]:
-    """All names in a text, in order. blocks: the blocks of other files that it may call."""
+    """All names in a text, in order. blocks: the blocks of other files that it may call.
+
+    Of the names of blocks and layers only those that something defines.
+    """
     data = document.data if isinstance(document.data, dict) else {}
     own = data.get("blocks")
     known = {*blocks, *(own if isinstance(own, dict) else ())} - OPS.keys()
     inputs = data.get("input")
-    return list(_Walk(known, inputs if isinstance(inputs, dict) else ()).document(data, At(document)))
+    found = _Walk(known, inputs if isinstance(inputs, dict) else ()).document(data, At(document))
+    return [one for one in found if (one.kind != BLOCK or one.name in known) and (one.kind != LAYER or one.owner)]
+
+
+def names_of_library(library: Library, program: Program) -> list[Occurrence]:
+    """All names in what a file says: also those that nothing defines, and below keys that are misspelt.
+
+    Of the program's own library these are the names in the whole spec.
+    """
+    own = library is program.library
+    return list(_Walk(library.block_names() - OPS.keys(), program.inputs if own else ()).library(library, program, own))
 
 
 class _Walk:
     """Walks one text. blocks, inputs: their names."""
 
-    def __init__(self, blocks: set[str], inputs: Container[str]) -> None:
+    def __init__(self, blocks: set[str], inputs: Collection[str]) -> None:
         self.blocks = blocks
         self.inputs = inputs
 
@@ -72,16 +92,55 @@ class _Walk:
             elif key == "use" and isinstance(raw, (list, dict)):
                 continue  # an inline library has its own names
             elif key in _VALUES:
-                yield from self._stages(key, raw, at)
-                yield from self._values(raw, at, _Scope())
+                yield from self._section(key, raw, at)
 
-    def _stages(self, section: str, raw: Any, at: At) -> Iterator[Occurrence]:
-        """The stages and inputs that are named outside of `stages`."""
+    def library(self, library: Library, program: Program, own: bool) -> Iterator[Occurrence]:
+        """The names in a file as it was understood. own: whether it is the spec itself."""
+        for name, (raw, at) in library.vars.items():
+            yield from self._named("vars", name, raw, at)
+        for block in library.blocks.values():
+            yield Occurrence(BLOCK, block.name, block.at.key, defines=True)
+            params = {param.name: (param.default, param.at) for param in block.params}
+            yield from self._params(block.name, params, block.body.at.value(), block.body.at)
+        if not own:
+            return
+        for name, body in program.stages.items():
+            yield from self._named("stages", name, body.at.value(), body.at)
+        yield from self._section("input", *program.input)
+        yield from self._section("outputs", *program.outputs)
+        for section in ("train", "recipes", "expect"):
+            for key, at in program.places[section].items():
+                yield from self._entry(section, key, program.data[section][key], at)
+
+    def _section(self, section: str, raw: Any, at: At) -> Iterator[Occurrence]:
+        """The names in a section that defines no vars, blocks or stages."""
         if section == "outputs" and isinstance(raw, list):
-            yield from (Occurrence(STAGE, name, at / k) for k, name in enumerate(raw) if isinstance(name, str))
-        elif section in ("expect", "outputs", "input") and isinstance(raw, dict):
-            names = [name for name in raw if section != "expect" or name not in EXPECTATIONS]
-            yield from (Occurrence(STAGE, name, (at / name).key, defines=section == "input") for name in names)
+            yield from (Occurrence(STAGE, name, place) for name, place in _listed(raw, at))
+        elif isinstance(raw, dict):
+            for key, value in raw.items():
+                yield from self._entry(section, key, value, at / key)
+            return
+        yield from self._values(raw, at, _Scope())
+
+    def _entry(self, section: str, key: str, raw: Any, at: At) -> Iterator[Occurrence]:
+        """The names in a key of such a section and its value: of stages, inputs, parts of the network, and vars."""
+        if section in ("input", "outputs") or (section == "expect" and key not in EXPECTATIONS):
+            yield Occurrence(STAGE, key, at.key, defines=section == "input")
+        elif section == "train":
+            yield from self._recipe(key, raw, at)
+        elif section == "recipes" and isinstance(raw, dict):
+            for name, value in raw.items():
+                yield from self._recipe(name, value, at / name)
+        yield from self._values(raw, at, _Scope())
+
+    def _recipe(self, key: str, raw: Any, at: At) -> Iterator[Occurrence]:
+        """The stages that a field of a recipe names."""
+        if key in _PARTS:
+            for name, place in _listed(raw, at):
+                for match in _PART.finditer(name):
+                    yield Occurrence(STAGE, match[1], place.inside(match.start(1), len(match[1])))
+        elif key == "loss" and isinstance(raw, dict):  # of each output; or else a loss and its fields
+            yield from (Occurrence(STAGE, name, (at / name).key) for name, loss in raw.items() if _is_loss(loss))
 
     def _sweep(self, raw: Any, at: At) -> Iterator[Occurrence]:
         """The vars that a sweep changes (`vars.width`) or uses in its conditions."""
@@ -101,7 +160,7 @@ class _Walk:
     def _named(self, section: str, name: str, raw: Any, at: At) -> Iterator[Occurrence]:
         if section == "vars":
             yield Occurrence(VAR, name, at.key, defines=True)
-            yield from self._anything(raw, at, _Scope())
+            yield from self._body(raw, at, _Scope())
         elif section == "stages":
             yield Occurrence(STAGE, name, at.key, defines=True)
             yield from self._body(raw, at, _Scope())
@@ -114,23 +173,31 @@ class _Walk:
             yield from self._body(raw, at, _Scope(name))
             return
         params = raw.get("params")
-        params = params if isinstance(params, dict) else {}
+        places = {one: (default, at / "params" / one) for one, default in params.items()} \
+            if isinstance(params, dict) else {}
+        yield from self._params(name, places, raw.get("body"), at / "body")
+
+    def _params(
+        self, name: str, params: dict[str, tuple[Any, At]], body: Any, at: At
+    ) -> Iterator[Occurrence]:
+        """The names in a block with params: name → default and its place."""
         scope = _Scope(name, frozenset(params))
-        for param, default in params.items():
-            place = at / "params" / param
+        for param, (default, place) in params.items():
             yield Occurrence(PARAM, param, place.key, name, defines=True)
-            yield from self._anything(default, place, scope)
-        yield from self._body(raw.get("body"), at / "body", scope)
+            yield from self._body(default, place, scope)
+        yield from self._body(body, at, scope)
 
     def _body(self, raw: Any, at: At, scope: _Scope) -> Iterator[Occurrence]:
+        """The names in a body, or in a value that may hold layers: an argument of a block, or a var."""
         if not isinstance(raw, list):
             yield from self._layer(raw, at, scope)
             return
         where = at.words()
         named = [layer["name"] for layer in raw if isinstance(layer, dict) and isinstance(layer.get("name"), str)]
-        inner = _Scope(scope.owner, scope.params, {**scope.layers, **dict.fromkeys(named, where)})
+        if named:
+            scope = _Scope(scope.owner, scope.params, {**scope.layers, **dict.fromkeys(named, where)})
         for k, layer in enumerate(raw):
-            yield from self._layer(layer, at / k, inner, where)
+            yield from self._layer(layer, at / k, scope, where)
 
     def _layer(self, raw: Any, at: At, scope: _Scope, where: str = "") -> Iterator[Occurrence]:
         if isinstance(raw, str):
@@ -152,13 +219,13 @@ class _Walk:
     def _source(self, name: str, at: At, scope: _Scope) -> Iterator[Occurrence]:
         if name in scope.layers:
             yield Occurrence(LAYER, name, at, scope.layers[name])
-        elif name != "input" and not scope.owner:
-            yield Occurrence(STAGE, name, at)
+        elif name != "input":  # a block does not see stages
+            yield Occurrence(LAYER if scope.owner else STAGE, name, at)
 
     def _kind(self, kind: str, at: At, scope: _Scope) -> Iterator[Occurrence]:
         if kind.startswith("$"):
             yield from self._expression(kind, at, scope)
-        elif kind in self.blocks:
+        elif kind not in OPS and kind not in (SEQUENTIAL, SHARE):
             yield Occurrence(BLOCK, kind, at)
 
     def _arguments(self, kind: str, raw: Any, at: At, scope: _Scope) -> Iterator[Occurrence]:
@@ -178,19 +245,9 @@ class _Walk:
         elif isinstance(raw, dict) and kind in self.blocks:
             for name, value in raw.items():
                 yield Occurrence(PARAM, name, (at / name).key, kind)
-                yield from self._anything(value, at / name, scope)
+                yield from self._body(value, at / name, scope)
         else:
-            yield from self._anything(raw, at, scope)
-
-    def _anything(self, raw: Any, at: At, scope: _Scope) -> Iterator[Occurrence]:
-        """The names in a value that may contain layers: an argument of a block, or a var."""
-        if isinstance(raw, list):
-            for k, item in enumerate(raw):
-                yield from self._anything(item, at / k, scope)
-        elif isinstance(raw, dict):
-            yield from self._layer(raw, at, scope)
-        else:
-            yield from self._layer(raw, at, scope)
+            yield from self._body(raw, at, scope)
 
     def _values(self, raw: Any, at: At, scope: _Scope) -> Iterator[Occurrence]:
         """The names in a value that contains no layers."""
@@ -205,7 +262,8 @@ class _Walk:
 
     def _expression(self, text: str, at: At, scope: _Scope) -> Iterator[Occurrence]:
         for match in _OF_INPUT.finditer(text):
-            if match[1] in self.inputs and not scope.owner:
+            known = match[1] in self.inputs or (self.inputs and match[1] not in _DIMENSIONS)
+            if known and not scope.owner:
                 yield Occurrence(STAGE, match[1], at.inside(match.start(1), len(match[1])))
         for name, offset in names_of(text):
             if name in RESERVED:
@@ -213,6 +271,20 @@ class _Walk:
             param = name in scope.params
             kind, owner = (PARAM, scope.owner) if param else (VAR, "")
             yield Occurrence(kind, name, at.inside(offset, len(name)), owner)
+
+
+def _listed(raw: Any, at: At) -> Iterator[tuple[str, At]]:
+    """The names in a list or the keys of a mapping, or the only one, and their places."""
+    items = [(name, (at / name).key) for name in raw] if isinstance(raw, dict) else \
+        [(name, at / k) for k, name in enumerate(raw)] if isinstance(raw, list) else [(raw, at)]
+    yield from ((name, place) for name, place in items if isinstance(name, str))
+
+
+def _is_loss(raw: Any) -> bool:
+    """Whether a value is a loss, by its name or with its fields, and not one of a loss's fields."""
+    return isinstance(raw, str) or (isinstance(raw, dict) and len(raw) == 1 and all(
+        isinstance(fields, dict) for fields in raw.values()
+    ))
 
 
 def names_of(text: str) -> list[tuple[str, int]]:
