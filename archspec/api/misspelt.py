@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
-from archspec.language.errors import TooManyErrors
 from archspec.language.misspelt import Misspelt, misspelt_definitions
 from archspec.language.syntax import Errors, Program
 from archspec.source import Document
@@ -31,12 +29,13 @@ def beside_misspelt(program: Program | None, errors: Errors, attempt: Attempt) -
             break
         found += more
         _, program, errors = attempt(partial(_renamed, found))
-    if found:
-        errors.found = [replace(d, path=_as_written(d.path, found)) if d.path else d for d in errors.found]
-        with suppress(TooManyErrors):
-            for one in found:
-                one.tell(errors)
-    return errors
+    if not found:
+        return errors
+    errors.found = [replace(d, path=_as_written(d.path, found)) if d.path else d for d in errors.found]
+    told = Errors()
+    for one in found:
+        one.tell(told)
+    return errors.after(told.found)
 
 
 def _renamed(found: list[Misspelt], text: Document) -> Document:

@@ -125,9 +125,17 @@ class Errors:
             return
         self.found.append(diagnostic)
         if len(self.found) == MAX_ERRORS:
-            message = f"{MAX_ERRORS} mistakes up to here: the rest was not checked"
-            self.found.append(Diagnostic("SPEC003", message, None, (), "correct these first"))
+            self.found.append(_too_many())
             raise TooManyErrors
+
+    def after(self, first: Iterable[Diagnostic]) -> Errors:
+        """These mistakes after others, up to the limit."""
+        both = Errors()
+        both.found = [*first, *self.sorted()]
+        if len(both.found) > MAX_ERRORS:
+            both.found[MAX_ERRORS:] = [_too_many()]
+        both.warnings, both.meant, both.lost = self.warnings, self.meant, self.lost
+        return both
 
     def raise_any(self) -> None:
         """Raise all that was found, in the order of the text."""
@@ -153,6 +161,11 @@ class Errors:
         elif len(also) > _SHOWN_PLACES:
             notes.append(f"the same at {plural(len(also) - _SHOWN_PLACES, 'further place')}")
         return replace(diagnostic, notes=tuple(notes), fix=fix, related=(*diagnostic.related, *labels))
+
+
+def _too_many() -> Diagnostic:
+    message = f"{MAX_ERRORS} mistakes up to here: the rest was not checked"
+    return Diagnostic("SPEC003", message, None, (), "correct these first")
 
 
 def labelled(places: Iterable[Place], shown: SourceSpan | None) -> tuple[tuple[Label, ...], list[str]]:

@@ -18,7 +18,8 @@ from archspec.language.syntax import At, Errors, Library, Program
 from archspec.ops import OPS
 from archspec.source import Document
 
-_COMPARED: Final = 200  # different unknown names that are compared with definitions
+_COMPARED: Final = 100  # different unknown names that are compared with definitions
+_MOST: Final = 20  # definitions that are found at once
 _SHOWN: Final = 8  # places of uses
 _NUMBER: Final = re.compile(r"[0-9]+[a-z]?$")  # what tells `stage4a` from `stage4b`, both of which may be meant
 
@@ -77,7 +78,7 @@ def misspelt_definitions(program: Program, errors: Errors) -> list[Misspelt]:
         outer = next(filter(None, (names.outer(*place) for place in places)), "")
         instead = f"is {outer} of that name" if outer else "nothing defines"
         found.append(Misspelt(definition, what, meant, tuple(use for use, _ in places), instead))
-    return sorted(found, key=lambda one: -len(one.definition.at.path))
+    return sorted(found[:_MOST], key=lambda one: -len(one.definition.at.path))
 
 
 def _is_overridden(at: At, program: Program) -> bool:
@@ -171,17 +172,19 @@ class _Names:
             return None
         free = {name: space for space in spaces for name in self.defined[space]
                 if name not in self.used[space] and _NUMBER.sub("", name) != _NUMBER.sub("", use.name)}
-        every = [name for space in spaces for name in self.defined[space]]
-        if use.kind == BLOCK:
-            every = [name for name in self.known[id(home)] if name != use.name]
-        near, nearest = close(use.name, free), close(use.name, every)
-        if near is None or nearest is None or not near.sure:
+        near = close(use.name, free)
+        if near is None or not near.sure:
             return None
         slip = _is_slip(near, use.name)
         if self.outer(use, home) and (not slip or _is_variant(near, use.name)):
             return None
-        if not slip and _likeness(use.name, near) < _likeness(use.name, nearest):
-            return None
+        if not slip:
+            every = [name for space in spaces for name in self.defined[space]]
+            if use.kind == BLOCK:
+                every = [name for name in self.known[id(home)] if name != use.name]
+            nearest = close(use.name, every)
+            if nearest is not None and _likeness(use.name, near) < _likeness(use.name, nearest):
+                return None
         return self.defined[free[near]][near]
 
 

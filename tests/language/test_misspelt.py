@@ -253,14 +253,14 @@ def test_data_without_a_text() -> None:
     data = {"archspec": 1, "input": [3, 8, 8], "vars": {"widht": 4},
             "stages": {"a": ["flatten", {"linear": "$width"}, {"linear": "$width"}, {"lniear": 3}]}}
     found = archspec.check(data)
-    assert [(d.code, d.path) for d in found] == [("SPEC020", ("stages", "a", 3, "lniear")), ("SPEC029", ("vars", "widht"))]
-    assert "`stages.a[1].linear`: `width` is written here" in found[1].notes
+    assert [(d.code, d.path) for d in found] == [("SPEC029", ("vars", "widht")), ("SPEC020", ("stages", "a", 3, "lniear"))]
+    assert "`stages.a[1].linear`: `width` is written here" in found[0].notes
 
 
 def test_places_below_a_misspelt_name_are_as_written() -> None:
     unit = {"params": {"channels": "int"}, "body": [{"conv2d": {"out_channels": "$channels", "kernel_szie": 1}}]}
     data = {"archspec": 1, "input": [3, 8, 8], "blocks": {"uint": unit}, "stages": {"a": [{"unit": 4}], "b": [{"unit": 4}]}}
-    assert [d.path for d in archspec.check(data)] == [("blocks", "uint", "body", 0, "conv2d", "kernel_szie"), ("blocks", "uint")]
+    assert [d.path for d in archspec.check(data)] == [("blocks", "uint"), ("blocks", "uint", "body", 0, "conv2d", "kernel_szie")]
 
 
 def test_many_uses_are_counted() -> None:
@@ -269,6 +269,14 @@ def test_many_uses_are_counted() -> None:
     assert "150 places" in found.message
     assert len(found.related) == 8
     assert found.notes == ("the same at 142 further places",)
+
+
+def test_very_many_are_told_up_to_the_limit() -> None:
+    names = [f"v{chr(97 + k // 26)}{chr(97 + k % 26)}long" for k in range(200)]
+    text = HEAD + f"vars: {{{', '.join(f'{name}x: 4' for name in names)}}}\nstages: {{a: [flatten, {', '.join(f'linear: ${name}, linear: ${name}' for name in names)}]}}\n"
+    found = examine(text).errors
+    assert len(found) == 101
+    assert "SPEC029" in {d.code for d in found} and found[-1].code == "SPEC003"
 
 
 def test_a_good_spec_does_not_look_for_them() -> None:
