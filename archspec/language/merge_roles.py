@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from archspec.diagnostics import Hint, hints, listing
 from archspec.language import fixes
 from archspec.language.message_text import close, short
@@ -37,6 +39,15 @@ def branches_example(kind: str, other: str = "main: […], skip: […]") -> str:
     op = OPS[kind]
     roles = [role for role in op.roles if role not in op.optional] if issubclass(op, Merge) else []
     return ", ".join(f"{name}: […]" for name in roles) or other
+
+
+def factor_meant(kind: str, number: Any) -> str | None:
+    """The remedy for `mul: 2` and `div: 2`, by which a factor was meant and no branches."""
+    if kind not in ("mul", "div") or isinstance(number, bool) or not isinstance(number, int | float):
+        return None
+    if not 1e-300 < abs(number) < 1e300:  # 0, nan, and what is too large for a float
+        return None
+    return f"a fixed factor is `scale`: write `scale: {number if kind == 'mul' else 1 / number:.12g}`"
 
 
 def _meant(

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from archspec.diagnostics import hints, listing, plural
 from archspec.language import fixes
-from archspec.language.merge_roles import branches_example, in_roles
+from archspec.language.merge_roles import branches_example, factor_meant, in_roles
 from archspec.language.message_text import close, did_you_mean, short, value_text
 from archspec.language.names import EXPECTATIONS, check_name, check_unique
 from archspec.language.problems import meant_value
@@ -323,7 +323,7 @@ def _merge(
         nameless = isinstance(args, list)
         errors.add(
             "SPEC043", f"the branches of `{kind}` have no names" if nameless else f"`{kind}` needs named branches",
-            place, hint=f"name them: `{kind}: {{{branches_example(kind)}}}`",
+            place, hint=factor_meant(kind, args) or f"name them: `{kind}: {{{branches_example(kind)}}}`",
         )
         return None
     fields = OPS[kind].model_fields
