@@ -31,6 +31,12 @@ def swapped(word: str) -> str:
     return word[:k] + word[k + 1] + word[k] + word[k + 2 :]
 
 
+def in_quotes(match: re.Match[str]) -> str:
+    """The number as a text, except a param's default: no call may need it, and then it is no mistake."""
+    line = match.string[match.string.rfind("\n", 0, match.start()) : match.start()]
+    return match[0] if "params:" in line else f'"{match[0]}"'
+
+
 def definition_swapped(match: re.Match[str]) -> str:
     """The first definition in `channels: int, stride: 1` whose name is long enough, misspelt; two places refer to it."""
     names = re.findall(r"(?<![$\w])([a-z_]{4,}|[a-z]+_[0-9]+)(?=: )", match[0])
@@ -44,7 +50,7 @@ MISTAKES: dict[str, tuple[str, Plant]] = {  # what to look for, and what to writ
     "field": (r"(?<=[{ ])(out_channels|kernel_size|padding|stride)(?=:)", lambda m: swapped(m[0])),
     "field-of-another-library": (r"(?<=[{ ])out_channels(?=:)", lambda _: "filters"),
     "section": (r"(?m)^(stages|expect|blocks|train)(?=:)", lambda m: swapped(m[0])),
-    "quotes": (r"(?<=[a-z]: )[0-9]+(?=[,}])", lambda m: f'"{m[0]}"'),
+    "quotes": (r"(?<=[a-z]: )[0-9]+(?=[,}])", in_quotes),
     "float": (r"(?<=kernel_size: )[0-9]+(?=[,}])", lambda m: f"{m[0]}.0"),
     "truth": (r"(?<=bias: )false", lambda _: "no"),
     "dollar": (r"(?<=: )\$(?=(channels|width|stride|kernel|expanded)\b)", lambda _: ""),
