@@ -108,6 +108,14 @@ class Select(nn.Module):
         return f"dim={self.dim}, index={self.index}"
 
 
+class VolumeResponseNorm(nn.LocalResponseNorm):
+    """`torch.nn.LocalResponseNorm` of volumes, which torch computes only where their last dimensions lie together."""
+
+    @override
+    def forward(self, input: Tensor) -> Tensor:
+        return nn.functional.local_response_norm(input.contiguous(), self.size, self.alpha, self.beta, self.k)
+
+
 class Zero(nn.Module):
     """0 times the input: gradients are zeros, not None, so that processes that train together have equal ones."""
 

@@ -102,6 +102,8 @@ class Norms(Products, Moving, Pooling):
 
     def local_response_norm(self, x: Tensor, size: int) -> Tensor:
         """x / (k + alpha * mean of `size` neighbouring channels' squares) ** beta, as torch computes it: in steps."""
+        if x.ndim == 5:
+            x = self.contiguous(x)  # as `archspec.nn.VolumeResponseNorm` does
         squares = self.mul(x, x)
         n, channels, *rest = x.shape
         # A window over channels is one over depth, or over height, of an image with one channel.

@@ -214,6 +214,10 @@ class LocalResponseNorm(Op):
     def build(self, x: TensorType) -> "nn.Module":
         from torch import nn
 
+        if x.ndim == 5:
+            from archspec.nn import VolumeResponseNorm
+
+            return VolumeResponseNorm(self.size, self.alpha, self.beta, self.k)
         return nn.LocalResponseNorm(self.size, self.alpha, self.beta, self.k)
 
 

@@ -24,7 +24,7 @@ LAYOUTS: dict[str, tuple[Shape, Shape]] = {
     "columns": ((2, 16, 4, 2), (256, 16, 4, 1)), "expanded": ((2, 8, 4, 4), (0, 16, 4, 1)),
     "transposed sequence": ((2, 8, 6), (48, 1, 8)), "transposed sequence of one step": ((2, 8, 1), (8, 1, 8)),
     "part of a vector": ((2, 8), (16, 1)), "volume": ((2, 4, 3, 3, 3), (108, 27, 9, 3, 1)),
-    "volume of one channel": ((2, 1, 3, 3, 3), (27, 1, 9, 3, 1)), "volume of one voxel": ((2, 8, 1, 1, 1), (8, 1, 8, 8, 8)),
+    "volume of permuted height and width": ((2, 4, 3, 3, 3), (108, 27, 9, 1, 3)), "volume of one channel": ((2, 1, 3, 3, 3), (27, 1, 9, 3, 1)), "volume of one voxel": ((2, 8, 1, 1, 1), (8, 1, 8, 8, 8)),
     "NHWC volume": ((2, 4, 3, 3, 3), (108, 1, 36, 12, 4)), "NHWC volume of one sample": ((1, 4, 3, 3, 3), (108, 1, 36, 12, 4)),
     "NHWC volume of one sample, as viewed": ((1, 4, 3, 3, 3), (4, 1, 36, 12, 4)), "NHWC volume of width 1": ((2, 4, 3, 3, 1), (36, 1, 12, 4, 4)),
     "NCHW of height 1, as viewed": ((2, 4, 1, 16), (64, 16, 64, 1)), "sequence of one step, as viewed": ((2, 1, 8), (8, 1, 1)),
