@@ -43,11 +43,13 @@ def branches_example(kind: str, other: str = "main: […], skip: […]") -> str:
 
 def factor_meant(kind: str, number: Any) -> str | None:
     """The remedy for `mul: 2` and `div: 2`, by which a factor was meant and no branches."""
-    if kind not in ("mul", "div") or isinstance(number, bool) or not isinstance(number, int | float):
+    op = OPS[kind]
+    power = op.scales if issubclass(op, Merge) else 0
+    if not power or isinstance(number, bool) or not isinstance(number, int | float):
         return None
     if not 1e-300 < abs(number) < 1e300:  # 0, nan, and what is too large for a float
         return None
-    return f"a fixed factor is `scale`: write `scale: {number if kind == 'mul' else 1 / number:.12g}`"
+    return f"a fixed factor is `scale`: write `scale: {number**power:.12g}`"
 
 
 def _meant(

@@ -169,11 +169,13 @@ class Merge(Operation):
     """An op that joins named branches into one output; its module takes a list of one tensor a branch.
 
     roles: the names of its branches in the order of its inputs, where each has a part of its own; () for any names.
-    optional: those of them that may be left out, which are the last.
+    optional: those of them that may be left out, which are the last. scales: with a number in place of branches, 1 for
+    a product and -1 for a quotient, which `scale` computes; 0 for the others.
     """
 
     roles: ClassVar[tuple[str, ...]] = ()
     optional: ClassVar[tuple[str, ...]] = ()
+    scales: ClassVar[int] = 0
 
 
 def infer_outputs(op: Operation, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:

@@ -79,6 +79,7 @@ class Mul(_Broadcast):
     op = "mul"
     torch_name = "Mul"
     aliases = ("multiply",)
+    scales = 1
 
     @override
     def kernels(self, tape: "Tape", *inputs: "Tensor") -> "Tensor":
@@ -131,6 +132,7 @@ class Div(_Broadcast):
     op = "div"
     torch_name = "Div"
     aliases = ("divide",)
+    scales = -1
     roles = ("a", "b")
 
     @override
