@@ -141,9 +141,13 @@ class Document:
         return value if isinstance(value, str) else None
 
     def is_on_one_line(self, path: Path, *, key: bool = False) -> bool:
-        """Whether the scalar at `path` is on one line. True for collections, and if there is no text."""
-        node = self._find(path, key)
-        return node is None or node.items is not None or node.end_line == node.line
+        """Whether the value at `path` is on one line. True if there is no text."""
+        node = first = self._find(path, key)
+        # A block collection ends where the next thing starts: its last line is that of its last element.
+        while node is not None and node.items and self.lines[node.line][node.column] not in "[{":
+            last = [*node.items.values()][-1] if isinstance(node.items, dict) else node.items[-1]
+            node = last[1] if isinstance(last, tuple) else last
+        return node is None or first is None or node.end_line == first.line
 
     def _find(self, path: Path, key: bool) -> Node | None:
         node = key_node = self.root

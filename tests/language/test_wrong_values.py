@@ -152,3 +152,16 @@ def test_what_is_expected(wrong: str, right: str) -> None:
     assert_form(found)
     assert found.fix is not None
     assert applied(text.replace("@", wrong), found.fix) == text.replace("@", right)
+
+
+@pytest.mark.parametrize(("value", "fixed"), [
+    ("[3]", True), ("[\n    3]", False), ("[3,\n    4]", False), ("\n    - 3", True), ("\n    - 3\n    - 4", False), ("\n    - [3,\n       4]", False),
+])
+def test_a_value_on_several_lines_is_not_written_over_by_a_fix(value: str, fixed: bool) -> None:
+    """A fix replaces a part of one line; the rest of such a value would be left behind."""
+    text = f"{RECIPE}  lr: 0.1\n  batch_size: {value}\n"
+    (found,) = archspec.check(text)
+    assert "batch_size" in found.message
+    assert (found.fix is not None) == fixed
+    if found.fix is not None:
+        assert not archspec.check(applied(text, found.fix))
