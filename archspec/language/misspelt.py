@@ -14,6 +14,7 @@ from archspec.language.message_text import close, short
 from archspec.language.names import RESERVED, WORD, check_name
 from archspec.language.occurrences import BLOCK, LAYER, PARAM, STAGE, VAR, Occurrence, names_of_library
 from archspec.language.parse import SEQUENTIAL, SHARE
+from archspec.language.resolve import texts_of
 from archspec.language.syntax import At, Errors, Library, Program
 from archspec.ops import OPS
 from archspec.source import Document
@@ -221,13 +222,6 @@ def _texts(program: Program, homes: Iterable[Library]) -> Iterable[str]:
     for home in homes:
         documents |= {block.at.document.name: block.at.document for block in home.blocks.values()}
         documents |= {at.document.name: at.document for _, at in home.vars.values()}
-    waiting = [value for document in documents.values() if isinstance(document.data, dict)
-               for key, value in document.data.items() if key not in ("name", "description")]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            waiting += [*value, *value.values()]
-        elif isinstance(value, list):
-            waiting += value
-        elif isinstance(value, str):
-            yield value
+    sections = [value for document in documents.values() if isinstance(document.data, dict)
+                for key, value in document.data.items() if key not in ("name", "description")]
+    return texts_of(sections)

@@ -83,10 +83,11 @@ def _closed(names: Set[str], raws: dict[str, Any], names_of: Callable[[Any], Set
 
 def words_of(raw: Any) -> set[str]:
     """All words in the texts and keys of some data: whatever may be a name."""
-    return {word for text in _texts(raw) for word in WORD.findall(text)}
+    return {word for text in texts_of(raw) for word in WORD.findall(text)}
 
 
-def _texts(raw: Any) -> Iterator[str]:
+def texts_of(raw: Any) -> Iterator[str]:
+    """All texts and keys in some data."""
     waiting = [raw]
     while waiting:
         value = waiting.pop()
